@@ -1,0 +1,66 @@
+"""What a response asks for: the challenges of RFC 9110 section 11.6.1."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Challenge"]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PRINTABLE_ASCII = re.compile(r"[ -~]*")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Challenge:
+    """A scheme and its parameters, such as `Basic realm="Restricted", charset="UTF-8"`.
+
+    Args:
+        scheme: The name of the authentication scheme, a token of RFC 9110 section 5.6.2.
+        **parameters: The parameters, sent in this order as quoted strings, as RFC 9110 section
+            11.5 demands of `realm` and allows for all.
+
+    Raises:
+        ValueError: If the scheme or a parameter's name is no token, a name occurs twice
+            (names are case-insensitive), or a value holds anything but printable ASCII: control
+            characters would split the header, and other text has no agreed encoding there.
+    """
+
+    scheme: str
+    parameters: tuple[tuple[str, str], ...]
+
+    def __init__(self, scheme: str, **parameters: str) -> None:
+        if not _TOKEN.fullmatch(scheme):
+            raise ValueError(f"{scheme!r} is no name of a scheme: use a token of RFC 9110")
+        for name, value in parameters.items():
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a parameter: use a token of RFC 9110")
+            if not _PRINTABLE_ASCII.fullmatch(value):
+                raise ValueError(f"The parameter {name} may hold only printable ASCII: {value!r}")
+        if len({name.lower() for name in parameters}) < len(parameters):
+            raise ValueError(f"A parameter occurs twice: {', '.join(parameters)}")
+        object.__setattr__(self, "scheme", scheme)
+        object.__setattr__(self, "parameters", tuple(parameters.items()))
+
+    def to_header(self) -> str:
+        """Return the value of a `WWW-Authenticate` line."""
+        rendered = ", ".join(f"{name}={_quote(value)}" for name, value in self.parameters)
+        return f"{self.scheme} {rendered}" if rendered else self.scheme
+
+
+def replace_entry(challenges: Iterable[Challenge], own: Challenge | None) -> tuple[Challenge, ...]:
+    """Return *challenges* with *own* in the place of the first one of its scheme."""
+    merged = list(challenges)
+    if own is None:
+        return tuple(merged)
+    for index, challenge in enumerate(merged):
+        if challenge.scheme.lower() == own.scheme.lower():
+            merged[index] = own
+            break
+    else:
+        merged.append(own)
+    return tuple(merged)
+
+
+def _quote(value: str) -> str:
+    # quoted-string, RFC 9110 section 5.6.4.
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,112 @@
+"""Authenticates each request, and answers those whose credentials are wrong."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    AuthenticationError,
+    UnauthenticatedUser,
+)
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .challenges import replace_entry
+from .exceptions import AuthenticationUnavailable, InvalidCredentials
+from .refusals import challenges_of, deny, error_response, note_backend
+
+__all__ = ["AuthenticationMiddleware"]
+
+_RESPONSE_START = ("http.response.start", "websocket.http.response.start")
+_STARTS = (*_RESPONSE_START, "websocket.accept", "websocket.close")
+
+
+class AuthenticationMiddleware:
+    """Authenticates requests and WebSockets with a backend, in the place of Starlette's own.
+
+    Failed credentials are answered with 401 and all of the backend's challenges, each in a
+    `WWW-Authenticate` line of its own: browsers read a combined line wrongly. A 401 that the app
+    sends without a challenge gets them too (RFC 9110 section 15.5.2 demands one). A check that
+    can't be made now is a 503 with `Retry-After`. An `AuthenticationError` that is raised beneath
+    is answered in the same way, while no response has started.
+
+    On a WebSocket the answer is a denial response where the server offers the extension
+    `websocket.http.response`, and a close with code 1008 (RFC 6455 section 7.4.1) elsewhere.
+
+    Args:
+        app: The app.
+        backend: Ours or Starlette's, which may have a method `challenges`.
+        on_error: Makes the response to an error, in the place of all this; a 401 of it without a
+            challenge gets the backend's.
+        on_invalid: `"reject"` answers failed credentials with 401. With `"anonymous"` the request
+            goes on without a user, so that public pages stay readable with an expired token, and
+            the 401 of a protected page says what was wrong with it.
+
+    Raises:
+        TypeError: If *backend* has no `authenticate`.
+        ValueError: If *on_invalid* is none of the two.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        backend: AuthenticationBackend,
+        on_error: Callable[[HTTPConnection, AuthenticationError], Response] | None = None,
+        *,
+        on_invalid: Literal["reject", "anonymous"] = "reject",
+    ) -> None:
+        if isinstance(backend, type) or not callable(getattr(backend, "authenticate", None)):
+            raise TypeError(f"backend must be an object with a method authenticate: {backend!r}")
+        if on_invalid not in ("reject", "anonymous"):
+            raise ValueError(f'on_invalid must be "reject" or "anonymous", not {on_invalid!r}')
+        self.app = app
+        self.backend = backend
+        self.on_error = on_error or error_response
+        self.on_invalid = on_invalid
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request, a WebSocket, or hand on anything else."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+
+        note_backend(scope, self.backend)
+        conn = HTTPConnection(scope)
+        error: AuthenticationError | None = None
+        started = False
+
+        async def send_challenged(message: Message) -> None:
+            nonlocal started
+            if message["type"] in _STARTS:
+                started = True
+                if message.get("status") == 401 and message["type"] in _RESPONSE_START:
+                    self._add_challenges(conn, error, message)
+            await send(message)
+
+        try:
+            try:
+                result = await self.backend.authenticate(conn)
+            except AuthenticationError as caught:
+                if self.on_invalid == "reject" or isinstance(caught, AuthenticationUnavailable):
+                    raise
+                error, result = caught, None
+            scope["auth"], scope["user"] = result or (AuthCredentials(), UnauthenticatedUser())
+            await self.app(scope, receive, send_challenged)
+        except AuthenticationError as caught:
+            if started:
+                raise
+            error = caught
+            await deny(conn, self.on_error(conn, caught), receive, send_challenged)
+
+    def _add_challenges(
+        self, conn: HTTPConnection, error: AuthenticationError | None, start: Message
+    ) -> None:
+        headers = MutableHeaders(raw=list(start.get("headers", ())))
+        if "www-authenticate" not in headers:
+            own = error.challenge if isinstance(error, InvalidCredentials) else None
+            for challenge in replace_entry(challenges_of(conn, self.backend), own):
+                headers.append("WWW-Authenticate", challenge.to_header())
+            start["headers"] = headers.raw
