@@ -1,0 +1,201 @@
+"""The worker threads that hash: few, bounded, and shared by all event loops of the process.
+
+They are not the threads of the app's own sync endpoints. There are as many as the process may use
+cores, since more would take more memory and finish nothing sooner; and they run at a lower
+priority, so that the event loop answers while they work.
+"""
+
+import contextlib
+import contextvars
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+from anyio.lowlevel import current_token
+
+from ._cores import usable_cores
+
+__all__ = ["HasherBusy", "configure", "run", "submit", "wait", "waiting"]
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WAITING_PER_WORKER = 128
+_LEAST_WAITING = 256
+_LOWER_PRIORITY = 10
+
+
+class HasherBusy(TimeoutError):
+    """Raised when so many hashes wait for a worker thread that one more would wait too long."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} password hashes wait for a worker thread already")
+
+
+class _Pool:
+    """An executor that refuses work beyond what its workers do and *max_waiting* more."""
+
+    def __init__(self, workers: int, max_waiting: int) -> None:
+        self._workers = workers
+        self._max_waiting = max_waiting
+        self._unfinished = 0
+        self._lock = threading.Lock()
+        self._executor = ThreadPoolExecutor(workers, "password-hashing", _lower_priority)
+        _before_exit(self._drop_waiting)
+
+    def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
+        with self._lock:
+            if self._unfinished >= self._workers + self._max_waiting:
+                raise HasherBusy(self._unfinished - self._workers)
+            self._unfinished += 1
+        try:
+            future = self._executor.submit(contextvars.copy_context().run, function, *args)
+        except BaseException:
+            self._finished()
+            raise
+        future.add_done_callback(self._finished)
+        return future
+
+    def waiting(self) -> int:
+        return max(0, self._unfinished - self._workers)
+
+    def _finished(self, future: object = None) -> None:
+        with self._lock:
+            self._unfinished -= 1
+
+    def _drop_waiting(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Settings:
+    """What `configure` was told, and the pool that the first use makes of it."""
+
+    def __init__(self) -> None:
+        self.workers: int | None = None
+        self.max_waiting: int | None = None
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: _Pool | None = None
+
+    def get_pool(self) -> _Pool:
+        with self.lock:
+            if self.pool is None:
+                workers = self.workers or usable_cores()
+                max_waiting = self.max_waiting
+                if max_waiting is None:
+                    max_waiting = max(_LEAST_WAITING, _WAITING_PER_WORKER * workers)
+                self.pool = _Pool(workers, max_waiting)
+                logger.info(
+                    "Passwords are hashed by %d worker threads; %d hashes may wait",
+                    workers,
+                    max_waiting,
+                )
+            return self.pool
+
+
+_settings = _Settings()
+if hasattr(os, "register_at_fork"):
+    # Threads do not survive a fork, and a lock may have been held by one of them.
+    os.register_at_fork(after_in_child=_settings.start_afresh)
+
+
+def configure(*, workers: int | None = None, max_waiting: int | None = None) -> None:
+    """Set the worker threads that hash passwords, for the whole process, before their first use.
+
+    Args:
+        workers: How many there are. Each takes the memory of one hash while it works. None: as
+            many as the process may use cores, by its affinity and its container's CPU quota.
+        max_waiting: How many hashes may wait for one, in all; one more is `HasherBusy`. None: 128
+            for each worker, and at least 256.
+
+    Raises:
+        RuntimeError: If they are in use already.
+        TypeError: If a number is no integer.
+        ValueError: If *workers* is below 1 or *max_waiting* below 0.
+    """
+    for name, value, least in (("workers", workers, 1), ("max_waiting", max_waiting, 0)):
+        if value is None:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{name} must be an int or None, not {value!r}")
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, not {value}")
+    with _settings.lock:
+        if _settings.pool is not None:
+            raise RuntimeError("Call configure before the first password is hashed")
+        _settings.workers, _settings.max_waiting = workers, max_waiting
+
+
+def waiting() -> int:
+    """Return how many hashes wait for a worker thread now, for metrics."""
+    pool = _settings.pool
+    return 0 if pool is None else pool.waiting()
+
+
+def submit(function: Callable[..., T], *args: Any) -> "Future[T]":
+    """Have a worker thread call *function*, in a copy of the caller's context.
+
+    Raises:
+        HasherBusy: If too many wait already.
+    """
+    return _settings.get_pool().submit(function, *args)
+
+
+async def wait(future: "Future[T]") -> T:
+    """Wait for *future* on whichever event loop this is; several may wait for one."""
+    finished = anyio.Event()
+    loop: Any = current_token().native_token
+    # anyio's own way back from a thread would block the worker until the loop has answered.
+    wake = loop.run_sync_soon if hasattr(loop, "run_sync_soon") else loop.call_soon_threadsafe
+
+    def tell(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # nobody waits any more: the loop has ended
+            wake(finished.set)
+
+    future.add_done_callback(tell)
+    await finished.wait()
+    return future.result()
+
+
+async def run(function: Callable[..., T], *args: Any) -> T:
+    """Call *function* in a worker thread and return what it does.
+
+    Cancelled while it waits, it is dropped. Cancelled while it runs, it keeps its thread until it
+    is done, so that there is never more work than there are workers.
+
+    Raises:
+        HasherBusy: If too many wait already.
+    """
+    future = submit(function, *args)
+    try:
+        return await wait(future)
+    finally:
+        future.cancel()
+
+
+def _lower_priority() -> None:
+    # A thread has a priority of its own on Linux alone; elsewhere it would be the process's.
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        try:
+            priority = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, priority + _LOWER_PRIORITY)
+        except OSError:
+            logger.debug("The priority of a worker thread can't be lowered", exc_info=True)
+
+
+def _before_exit(function: Callable[[], None]) -> None:
+    # An interpreter that exits waits for its executors to work their queues off. `atexit` runs
+    # after that; this is how concurrent.futures itself comes before.
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(function)

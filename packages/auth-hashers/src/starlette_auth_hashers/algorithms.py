@@ -1,0 +1,195 @@
+"""The hashers that make new hashes: any salted algorithm of passlib, and four by name.
+
+The defaults are at or above those of the OWASP Password Storage Cheat Sheet, as of November 2026:
+Argon2id with 19 MiB, 2 passes and 1 lane; scrypt with N=2^17, r=8 and p=1; bcrypt with 10 rounds;
+PBKDF2 with 600,000 rounds of HMAC-SHA-256, 210,000 of HMAC-SHA-512 or 1,300,000 of HMAC-SHA-1.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from ._passlib import cost_kind, find_algorithm, is_unsalted, load_algorithm
+from .base import BaseHasher, require_text
+
+__all__ = [
+    "MAX_COSTS",
+    "Argon2Hasher",
+    "BCryptHasher",
+    "CryptHasher",
+    "Hasher",
+    "PBKDF2Hasher",
+    "max_costs_of",
+]
+
+_SHA1 = {"rounds": 1_300_000}
+_SHA256 = {"rounds": 600_000}
+_SHA512 = {"rounds": 210_000}
+# Where passlib's own defaults are below the recommendation. Others keep passlib's.
+_DEFAULTS: Mapping[str, Mapping[str, int]] = {
+    "argon2": {"memory_cost": 65_536, "time_cost": 3, "parallelism": 4},
+    "bcrypt": {"rounds": 12},
+    "cta_pbkdf2_sha1": _SHA1,
+    "django_pbkdf2_sha1": _SHA1,
+    "django_pbkdf2_sha256": _SHA256,
+    "dlitz_pbkdf2_sha1": _SHA1,
+    "grub_pbkdf2_sha512": _SHA512,
+    "pbkdf2_sha1": _SHA1,
+    "pbkdf2_sha256": _SHA256,
+    "pbkdf2_sha512": _SHA512,
+    "scrypt": {"rounds": 17, "block_size": 8, "parallelism": 1},
+}
+
+#: The costs above which a stored hash is refused rather than computed, by algorithm: each some ten
+#: times today's recommendation, which takes seconds. The rounds of bcrypt, phpass and scrypt are
+#: powers of two; `memory_cost` is in KiB. Argon2's lets through what RFC 9106 section 4 recommends
+#: first (2 GiB).
+MAX_COSTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "argon2": {"memory_cost": 2_097_152, "time_cost": 32, "parallelism": 64},
+        "bcrypt": {"rounds": 16},
+        "bsdi_crypt": {"rounds": 200_000},
+        "phpass": {"rounds": 22},
+        "scrypt": {"rounds": 20, "block_size": 16, "parallelism": 16},
+        "sha1_crypt": {"rounds": 4_000_000},
+        "sun_md5_crypt": {"rounds": 200_000},
+    }
+)
+_MAX_COSTS_OF_OTHERS: Mapping[str, int] = MappingProxyType({"rounds": 10_000_000})
+
+
+class Hasher(BaseHasher):
+    """A password hasher of any salted algorithm of `passlib.hash`.
+
+    Args:
+        algorithm: Its name there, such as `"pbkdf2_sha512"`.
+        **settings: What the algorithm calls its costs: `rounds`, or `memory_cost` (KiB),
+            `time_cost` (passes) and `parallelism` (lanes), or `rounds` (a power of two),
+            `block_size` and `parallelism`. Any value that the algorithm allows; the defaults are
+            at or above today's recommendation.
+
+    Attributes:
+        max_costs: The costs above which a stored hash is refused, by the names of the settings,
+            where a subclass wants others than `MAX_COSTS` has. Settings above them raise them.
+
+    Raises:
+        ImportError: If the package that computes it is missing. The message names the extra.
+        TypeError: If the algorithm has no such setting, or a value is no integer.
+        ValueError: If there is no such algorithm, it is no salted password hash, or it does not
+            allow a value.
+    """
+
+    max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
+
+    def __init__(self, algorithm: str, **settings: int) -> None:
+        name = find_algorithm(algorithm)
+        if is_unsalted(name):
+            raise ValueError(
+                f"{name} has no salt, so it makes no new hashes. To move away from it, put "
+                f"LegacyHasher({name!r}) behind another hasher in a MultiHasher"
+            )
+        kind = cost_kind(name)
+        self._algorithm = load_algorithm(
+            name, settings, _DEFAULTS.get(kind, {}), max_costs_of(kind) | dict(self.max_costs)
+        )
+
+    def __repr__(self) -> str:
+        """Show the algorithm and its settings."""
+        costs = "".join(f", {name}={cost}" for name, cost in self._algorithm.costs.items())
+        return f"Hasher({self._algorithm.name!r}{costs})"
+
+    def make_sync(self, secret: str) -> str:
+        """Hash a password; see `BaseHasher.make_sync`."""
+        require_text(secret)
+        return self._algorithm.make(secret)
+
+    def verify_sync(self, secret: str, hashed: str | None) -> bool:
+        """Verify a password; see `BaseHasher.verify_sync`.
+
+        A wrong one against an outdated hash costs a dummy check too: an attacker could tell from
+        the cheaper one alone who has not logged in since the settings were raised.
+        """
+        require_text(secret, hashed)
+        valid = None if hashed is None else self._algorithm.check(secret, hashed)
+        if valid is None or (not valid and hashed is not None and self.needs_update(hashed)):
+            self.dummy_verify_sync(secret)
+        return bool(valid)
+
+    def dummy_verify_sync(self, secret: str, username: str = "") -> None:
+        """Do the work of a failing `verify`; see `BaseHasher.dummy_verify_sync`."""
+        require_text(secret)
+        self._algorithm.imitate(secret)
+
+    def identify(self, hashed: str) -> bool:
+        """Tell whether *hashed* looks like one of the algorithm's."""
+        return self._algorithm.identify(hashed)
+
+    def needs_update(self, hashed: str) -> bool:
+        """Tell whether *hashed* costs less than a new hash would, in any of its settings.
+
+        One that costs as much or more in all of them is never outdated, and neither is what is no
+        hash of the algorithm.
+        """
+        return self._algorithm.is_weaker(hashed)
+
+
+class PBKDF2Hasher(Hasher):
+    """PBKDF2 with HMAC-SHA-256 (RFC 8018), where FIPS 140 is required. It needs no extra.
+
+    Args:
+        rounds: The iterations. OWASP Password Storage Cheat Sheet (November 2026): 600,000.
+    """
+
+    def __init__(self, *, rounds: int = 600_000) -> None:
+        super().__init__("pbkdf2_sha256", rounds=rounds)
+
+
+class CryptHasher(Hasher):
+    """SHA-256-crypt, the `$5$` of `/etc/shadow`. It needs no extra.
+
+    It takes passwords of up to 511 bytes, which is libcrypt's limit: what it costs grows with the
+    password.
+
+    Args:
+        rounds: The rounds, 1,000 to 999,999,999. OWASP names none; 535,000 is passlib's default.
+    """
+
+    def __init__(self, *, rounds: int = 535_000) -> None:
+        super().__init__("sha256_crypt", rounds=rounds)
+
+
+class BCryptHasher(Hasher):
+    """bcrypt, for existing systems: extra `bcrypt`. New passwords are of up to 72 bytes.
+
+    Args:
+        rounds: The cost, as a power of two, 4 to 31. OWASP Password Storage Cheat Sheet (November
+            2026) demands 10 or more; 12 is what passlib and bcrypt take.
+    """
+
+    def __init__(self, *, rounds: int = 12) -> None:
+        super().__init__("bcrypt", rounds=rounds)
+
+
+class Argon2Hasher(Hasher):
+    """Argon2id, the first choice of the OWASP Password Storage Cheat Sheet: extra `argon2`.
+
+    The defaults are the second recommendation of RFC 9106 section 4. OWASP (November 2026) demands
+    19 MiB, 2 passes and 1 lane at least.
+
+    Args:
+        memory_cost: The memory that a hash takes, in KiB; at least 8 for each lane.
+        time_cost: The passes over it.
+        parallelism: The lanes, each a thread of its own while it is computed.
+    """
+
+    def __init__(
+        self, *, memory_cost: int = 65_536, time_cost: int = 3, parallelism: int = 4
+    ) -> None:
+        super().__init__(
+            "argon2", memory_cost=memory_cost, time_cost=time_cost, parallelism=parallelism
+        )
+
+
+def max_costs_of(kind: str) -> dict[str, int]:
+    """Return the costs above which a stored hash is refused."""
+    return dict(MAX_COSTS.get(kind, _MAX_COSTS_OF_OTHERS))

@@ -1,0 +1,144 @@
+"""Several hashers as one: the first makes new hashes, and all verify the stored ones."""
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from .base import BaseHasher, require_text
+from .legacy import LegacyHasher
+
+__all__ = ["MultiHasher"]
+
+
+@dataclass(slots=True, eq=False)
+class _Check:
+    """The last check of a task, which `needs_update` may ask about once."""
+
+    hasher: "MultiHasher"
+    hashed: str | None
+    valid: bool | None = None
+    asked: bool = False
+
+    def finish(self, valid: bool) -> None:
+        self.valid = valid
+
+
+# One for all hashers: a variable of each would stay in every context for good.
+_last_check: ContextVar[_Check | None] = ContextVar(
+    "starlette_auth_hashers.last_check", default=None
+)
+
+
+class MultiHasher(BaseHasher):
+    """Moves stored hashes to a new algorithm or new settings, one login after the other.
+
+    New hashes are made by the first hasher. A stored one is verified by the first that identifies
+    it. Call `verify_and_update`, and store the new hash where there is one.
+
+    To roll a new algorithm out over several servers, let all of them read it first,
+    `MultiHasher([old, new])`, and then one after the other write it, `MultiHasher([new, old])`.
+
+    Args:
+        hashers: The hashers, the preferred one first. They may be MultiHashers themselves.
+
+    Attributes:
+        hashers: The same, as a tuple.
+
+    Raises:
+        TypeError: If something in it is no hasher.
+        ValueError: If it is empty, or the first one can't make hashes.
+    """
+
+    def __init__(self, hashers: Iterable[BaseHasher]) -> None:
+        self.hashers: tuple[BaseHasher, ...] = tuple(hashers)
+        if not self.hashers:
+            raise ValueError("MultiHasher needs at least one hasher, the preferred one first")
+        for position, hasher in enumerate(self.hashers, 1):
+            if not isinstance(hasher, BaseHasher):
+                raise TypeError(f"Hasher number {position} of a MultiHasher is none: {hasher!r}")
+        self._preferred = self.hashers[0]
+        if isinstance(self._preferred, LegacyHasher):
+            raise ValueError(  # noqa: TRY004 - a hasher it is
+                "The first hasher of a MultiHasher makes the new hashes, and a LegacyHasher makes "
+                "none: put it behind another one"
+            )
+
+    def __repr__(self) -> str:
+        """Show the hashers."""
+        return f"MultiHasher({list(self.hashers)!r})"
+
+    def make_sync(self, secret: str) -> str:
+        """Hash a password with the first hasher; see `BaseHasher.make_sync`."""
+        return self._preferred.make_sync(secret)
+
+    def verify_sync(self, secret: str, hashed: str | None) -> bool:
+        """Verify a password with the hasher that identifies *hashed*.
+
+        After a wrong one against an outdated hash the preferred hasher does a dummy check, so that
+        a cheaper old hash does not tell who has not logged in since.
+        """
+        require_text(secret, hashed)
+        check = _Check(self, hashed)
+        hasher = self._identify(hashed)
+        if hashed is None or hasher is None:
+            self._preferred.dummy_verify_sync(secret)
+            valid = False
+        else:
+            valid = hasher.verify_sync(secret, hashed)
+            if not valid and hasher is not self._preferred:
+                self._preferred.dummy_verify_sync(secret)
+        # Noted last, since a MultiHasher within this one notes its own check.
+        check.finish(valid)
+        _last_check.set(check)
+        return valid
+
+    def dummy_verify_sync(self, secret: str, username: str = "") -> None:
+        """Do the work of a failing `verify` with the first hasher."""
+        self._preferred.dummy_verify_sync(secret, username)
+
+    def identify(self, hashed: str) -> bool:
+        """Tell whether one of the hashers identifies *hashed*."""
+        return self._identify(hashed) is not None
+
+    def needs_update(self, hashed: str) -> bool:
+        """Tell whether the hash that was just verified should be replaced.
+
+        Call it once, right after `verify` or `verify_sync` of that hash, and in the same task.
+        `verify_and_update` does both at once, and works everywhere.
+
+        Returns:
+            Whether the hash is not the first hasher's, or outdated for it. False after a failed
+            verification: its password must not be stored.
+
+        Raises:
+            RuntimeError: If the last check of this task was not one of *hashed* by this hasher, it
+                has not finished, or it was asked about already.
+        """
+        check = _last_check.get()
+        if (
+            check is None
+            or check.hasher is not self
+            or check.hashed != hashed
+            or check.valid is None
+            or check.asked
+        ):
+            raise RuntimeError(
+                "Call needs_update once, right after verify of the same hash and in the same task; "
+                "elsewhere, use verify_and_update instead of both"
+            )
+        check.asked = True
+        return check.valid and self._is_outdated(hashed)
+
+    def _is_outdated(self, hashed: str) -> bool:
+        hasher = self._identify(hashed)
+        return hasher is not self._preferred or self._preferred._is_outdated(hashed)
+
+    def _begin_check(self, hashed: str | None) -> Callable[[bool], None]:
+        check = _Check(self, hashed)
+        _last_check.set(check)
+        return check.finish
+
+    def _identify(self, hashed: str | None) -> BaseHasher | None:
+        if hashed is None:
+            return None
+        return next((hasher for hasher in self.hashers if hasher.identify(hashed)), None)

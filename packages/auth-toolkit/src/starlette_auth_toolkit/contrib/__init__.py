@@ -1,0 +1,1 @@
+"""The backends that need a library of somebody else."""
