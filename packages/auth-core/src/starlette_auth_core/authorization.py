@@ -179,7 +179,7 @@ def _decode(decoded: bytes, fallback_charset: str | None) -> str:
         if charset is not None:
             try:
                 return decoded.decode(charset)
-            except UnicodeDecodeError:
+            except UnicodeError:
                 continue
     # Raised here, out of the handler: a UnicodeDecodeError carries the whole credentials.
     raise InvalidCredentials

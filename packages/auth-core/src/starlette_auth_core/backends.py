@@ -6,9 +6,10 @@ means "wrong". The rules are those of RFC 9110 section 11, RFC 7617 and RFC 6750
 
 import logging
 import sys
-from abc import ABC, abstractmethod
+from abc import ABCMeta, abstractmethod
 from collections.abc import Awaitable, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias
+from types import CoroutineType
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, cast
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
@@ -22,7 +23,7 @@ from .authorization import (
     read_basic,
     read_token,
 )
-from .challenges import Challenge
+from .challenges import Challenge, extend, find_entry
 from .exceptions import AuthenticationUnavailable, InvalidCredentials
 from .tokens import check_prefix, is_well_formed
 
@@ -48,6 +49,9 @@ logger = logging.getLogger(__name__)
 #: The type of an app's users. A subclass that names none gets Any.
 UserT = TypeVar("UserT", default=Any)
 
+ResultT = TypeVar("ResultT")
+_InstanceT = TypeVar("_InstanceT")
+
 #: What `authenticate` returns.
 AuthResult: TypeAlias = tuple[AuthCredentials, BaseUser] | None
 
@@ -55,22 +59,36 @@ AuthResult: TypeAlias = tuple[AuthCredentials, BaseUser] | None
 class PasswordHasher(Protocol):
     """What a backend needs of a password hasher. Those of starlette-auth-hashers fit."""
 
+    @abstractmethod
     def verify(self, secret: str, hashed: str | None, /) -> Awaitable[bool]:
         """Tell whether *secret* is the password of the stored *hashed*; never raise for either."""
 
+    @abstractmethod
     def verify_and_update(
         self, secret: str, hashed: str | None, /
     ) -> Awaitable[tuple[bool, str | None]]:
         """Do the same, and return a new hash too where the stored one should be replaced."""
 
+    @abstractmethod
     def dummy_verify(self, secret: str, username: str, /) -> Awaitable[None]:
         """Do the work of a failing `verify`, for a user who does not exist."""
 
 
-class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
+class _CheckedMeta(ABCMeta):
+    # Checks the settings of a backend once it is made. `__init__` is too early (a subclass may set
+    # them in its own) and too weak (it need not call ours); `__new__` would make `object` swallow
+    # arguments that nobody takes.
+    def __call__(cls: type[_InstanceT], *args: Any, **kwargs: Any) -> _InstanceT:
+        instance = super().__call__(*args, **kwargs)  # type: ignore[misc]  # mypy wants a plain self
+        instance._check_settings()
+        return cast("_InstanceT", instance)
+
+
+class AuthBackend(AuthenticationBackend, Generic[UserT], metaclass=_CheckedMeta):
     """Authenticates a request from one of its headers.
 
-    Settings are class attributes. A subclass need not call `super().__init__()`.
+    Settings are class attributes; a subclass may set them in its `__init__`, and need not call
+    `super().__init__()`. They are checked when the backend is made.
 
     Attributes:
         scheme: The name of the authentication scheme. Where it is empty there is no challenge.
@@ -78,18 +96,13 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
         scopes: What a successful authentication grants.
 
     Raises:
-        ValueError: At construction, if the class has a scheme or realm that no header can carry.
+        TypeError: At construction, if `scopes` is a string, in which each letter would be a scope.
+        ValueError: At construction, if no header can carry `scheme` or `realm`.
     """
 
     scheme: str = ""
     realm: str = "Restricted"
     scopes: Sequence[str] = ("authenticated",)
-
-    def __new__(cls, *args: object, **kwargs: object) -> "AuthBackend[UserT]":
-        """Check the class's settings, whatever its `__init__` does."""
-        backend = super().__new__(cls)
-        backend._check_settings()
-        return backend
 
     @abstractmethod
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
@@ -122,6 +135,8 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
     def _check_settings(self) -> None:
         if self.scheme:
             Challenge(self.scheme, realm=self.realm)
+        if isinstance(self.scopes, str):
+            raise TypeError(f"scopes must be a sequence of names: use ({self.scopes!r},)")
 
 
 class BaseBasicAuth(AuthBackend[UserT]):
@@ -132,20 +147,22 @@ class BaseBasicAuth(AuthBackend[UserT]):
     alone. The form with an own `verify_password` and no `hasher` works, but answers faster for a
     user who does not exist.
 
-    Text is handed on as it came. Two spellings of `é` are two user-ids: to treat them as one, call
-    `unicodedata.normalize("NFC", username)` in `find_user` (RFC 7617 section 2.1, RFC 8265).
+    Text is handed on as it came. Unicode can spell `é` in two ways, which are two user-ids: to
+    treat them as one, store user-ids in the form NFC, and call
+    `unicodedata.normalize("NFC", username)` in `find_user` (RFC 7617 section 2, RFC 8265).
 
     Attributes:
         hasher: Checks the passwords, and says what a login of an unknown user costs.
         password_field: The attribute of a user that holds the password's hash.
         fallback_charset: The charset to try when credentials are not UTF-8, such as
-            `"iso-8859-1"` for clients like Python's requests. None: they are refused.
+            `"iso-8859-1"` for clients like Python's requests. None: they are refused. What
+            happens to be UTF-8 as well is taken for that.
 
     Raises:
         TypeError: At construction, if neither `verify` nor `find_user` is overridden, or `hasher`
             is no password hasher.
-        ValueError: At construction, if `fallback_charset` is no charset or `realm` is not fit for
-            a header.
+        ValueError: At construction, if `fallback_charset` is no charset, or no header can carry
+            `realm`.
     """
 
     scheme = "Basic"
@@ -159,7 +176,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
         if credentials is None:
             return None
         try:
-            user = _somebody(await self.verify(credentials.username, credentials.password))
+            user = _found(await self.verify(credentials.username, credentials.password))
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
         if user is None:
@@ -194,13 +211,16 @@ class BaseBasicAuth(AuthBackend[UserT]):
                 "set its hasher, or override verify_password"
             )
         try:
-            user = None
-            if is_plain_text(username) and is_plain_text(password):
-                user = _somebody(await self.find_user(username))
-            if user is None:
-                await self._refuse_unknown(username, password)
+            if not (is_plain_text(username) and is_plain_text(password)):
+                # Not even a hasher has to cope with it. The work is that of any password.
+                await self._verify_nobody("", "")
                 return None
-            return user if await self._is_right(user, password) else None
+            user = _found(await self.find_user(username))
+            if user is None:
+                await self._verify_nobody(username, password)
+                return None
+            right = await self.verify_password(user, password)
+            return user if _awaited(right) else None
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
 
@@ -239,27 +259,14 @@ class BaseBasicAuth(AuthBackend[UserT]):
         """
         raise NotImplementedError
 
-    async def _is_right(self, user: UserT, password: str) -> bool:
-        right = await self.verify_password(user, password)
-        # A forgotten `await` returns a coroutine, which is true for every password.
-        if not isinstance(right, bool):
-            raise TypeError(
-                f"{type(self).__name__}.verify_password returned a {type(right).__name__}, "
-                "no bool: is an await missing?"
-            )
-        return right
-
-    async def _refuse_unknown(self, username: object, password: object) -> None:
+    async def _verify_nobody(self, username: str, password: str) -> None:
         if self.hasher is not None:
-            await self.hasher.dummy_verify(
-                password if isinstance(password, str) else "",
-                username if isinstance(username, str) else "",
-            )
+            await self.hasher.dummy_verify(password, username)
 
     async def _upgrade(self, user: UserT, old: str, new: str) -> None:
         try:
             await self.replace_password_hash(user, old, new)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the password was right
             # A database's error may quote the statement with the hash in it: name it only.
             logger.warning("Storing an upgraded password hash failed: %s", type(error).__name__)
 
@@ -268,6 +275,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
 
     def _check_settings(self) -> None:
         super()._check_settings()
+        Challenge(self.scheme)
         if not (self._overrides("verify") or self._overrides("find_user")):
             raise TypeError(
                 f"{type(self).__name__} can't authenticate anybody: override find_user(username) "
@@ -303,17 +311,14 @@ class BaseTokenAuth(AuthBackend[UserT]):
         """Authenticate a request by its token; see `AuthBackend.authenticate`."""
         try:
             token = self._read(conn)
-        except InvalidCredentials:
-            token = ""
-        if token is None:
-            return None
-        try:
-            found = await self.resolve(token) if self._may_be_valid(token) else None
+            if token is None:
+                return None
+            user, scopes = await self._accept(token)
+        except InvalidCredentials as error:
+            error.challenge = error.challenge or self._failure(conn)
+            raise
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
-        if found is None:
-            raise InvalidCredentials(challenge=self._failure(conn))
-        user, scopes = found
         return AuthCredentials(scopes), user
 
     @abstractmethod
@@ -330,20 +335,26 @@ class BaseTokenAuth(AuthBackend[UserT]):
         By default that is `verify` and `get_scopes`. Override it for tokens that have scopes of
         their own.
         """
-        user = _somebody(await self.verify(token))
+        user = _found(await self.verify(token))
         return None if user is None else (user, self.get_scopes(user))
+
+    async def _accept(self, token: str) -> tuple[UserT, Sequence[str]]:
+        found = None
+        if self.prefix is None or is_well_formed(token, self.prefix):
+            found = await self.resolve(token)
+        if found is None:
+            raise InvalidCredentials
+        return found
 
     def _read(self, conn: HTTPConnection) -> str | None:
         return read_token(conn, self.scheme, self._grammar)
-
-    def _may_be_valid(self, token: str) -> bool:
-        return bool(token) and (self.prefix is None or is_well_formed(token, self.prefix))
 
     def _failure(self, conn: HTTPConnection) -> Challenge | None:
         return None
 
     def _check_settings(self) -> None:
         super()._check_settings()
+        Challenge(self.scheme)
         if self.prefix is not None:
             check_prefix(self.prefix)
 
@@ -358,8 +369,9 @@ class BaseBearerAuth(BaseTokenAuth[UserT]):
     scheme = "Bearer"
     _grammar = TOKEN68
 
-    def _failure(self, conn: HTTPConnection) -> Challenge:
-        return Challenge(self.scheme, realm=self.realm, error="invalid_token")
+    def _failure(self, conn: HTTPConnection) -> Challenge | None:
+        own = find_entry(self.challenges(conn), self.scheme)
+        return own and extend(own, error="invalid_token")
 
 
 class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
@@ -401,7 +413,15 @@ def _check_charset(charset: str) -> None:
         pass  # one of more than a byte for each character
 
 
-def _somebody(user: UserT | None) -> UserT | None:
+def _found(user: UserT | None) -> UserT | None:
     # `return False` in a `verify` or `find_user` means None to whoever wrote it. Taken for a user,
     # it would be let in.
-    return None if user is False else user
+    return None if user is False else _awaited(user)
+
+
+def _awaited(result: ResultT) -> ResultT:
+    # A coroutine is true, so a forgotten `await` would let everybody in.
+    if isinstance(result, CoroutineType):
+        result.close()
+        raise TypeError(f"{result.__qualname__} was not awaited: write `return await …`")
+    return result

@@ -47,18 +47,30 @@ class Challenge:
         return f"{self.scheme} {rendered}" if rendered else self.scheme
 
 
+def find_entry(challenges: Iterable[Challenge], scheme: str) -> Challenge | None:
+    """Return the first of *challenges* that is of *scheme*."""
+    for challenge in challenges:
+        if challenge.scheme.lower() == scheme.lower():
+            return challenge
+    return None
+
+
 def replace_entry(challenges: Iterable[Challenge], own: Challenge | None) -> tuple[Challenge, ...]:
-    """Return *challenges* with *own* in the place of the first one of its scheme."""
-    merged = list(challenges)
+    """Return *challenges* with *own* in the place of the first one of its scheme, or at the end."""
+    entries = tuple(challenges)
     if own is None:
-        return tuple(merged)
-    for index, challenge in enumerate(merged):
-        if challenge.scheme.lower() == own.scheme.lower():
-            merged[index] = own
-            break
-    else:
-        merged.append(own)
-    return tuple(merged)
+        return entries
+    replaced = find_entry(entries, own.scheme)
+    if replaced is None:
+        return (*entries, own)
+    index = entries.index(replaced)
+    return (*entries[:index], own, *entries[index + 1 :])
+
+
+def extend(challenge: Challenge, **parameters: str) -> Challenge:
+    """Return *challenge* with *parameters* after, or in the place of, its own."""
+    kept = {name: value for name, value in challenge.parameters if name.lower() not in parameters}
+    return Challenge(challenge.scheme, **kept, **parameters)
 
 
 def _quote(value: str) -> str:

@@ -9,7 +9,6 @@ from starlette.authentication import (
     AuthenticationError,
     UnauthenticatedUser,
 )
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +20,7 @@ from .refusals import challenges_of, deny, error_response, note_backend
 __all__ = ["AuthenticationMiddleware"]
 
 _RESPONSE_START = ("http.response.start", "websocket.http.response.start")
+_WWW_AUTHENTICATE = b"www-authenticate"
 _STARTS = (*_RESPONSE_START, "websocket.accept", "websocket.close")
 
 
@@ -104,9 +104,11 @@ class AuthenticationMiddleware:
     def _add_challenges(
         self, conn: HTTPConnection, error: AuthenticationError | None, start: Message
     ) -> None:
-        headers = MutableHeaders(raw=list(start.get("headers", ())))
-        if "www-authenticate" not in headers:
+        headers = list(start.get("headers", ()))
+        if not any(name.lower() == _WWW_AUTHENTICATE for name, _ in headers):
             own = error.challenge if isinstance(error, InvalidCredentials) else None
-            for challenge in replace_entry(challenges_of(conn, self.backend), own):
-                headers.append("WWW-Authenticate", challenge.to_header())
-            start["headers"] = headers.raw
+            challenges = replace_entry(challenges_of(conn, self.backend), own)
+            start["headers"] = headers + [
+                (_WWW_AUTHENTICATE, challenge.to_header().encode("ascii"))
+                for challenge in challenges
+            ]

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
@@ -10,15 +11,18 @@ from urllib.parse import urlencode
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from .authorization import has_scheme
-from .challenges import Challenge
-from .refusals import challenges_of, deny
+from .challenges import extend, find_entry
+from .refusals import POLICY_VIOLATION, challenges_of, deny
 
 __all__ = ["requires"]
 
 P = ParamSpec("P")
+
+# `scope-token`, RFC 6750 section 3.
+_SCOPE_TOKEN = re.compile(r"[!#-\[\]-~]+")
 
 
 def requires(
@@ -38,7 +42,8 @@ def requires(
         status_code: The status of a refusal. None: 401 for the anonymous and 403 for who lacks a
             scope (RFC 9110 sections 15.5.2 and 15.5.4), where a bearer token is told
             `error="insufficient_scope"` (RFC 6750 section 3.1).
-        redirect: The name of the route to send a refused request to, with the URL in `next`.
+        redirect: The name of the route to send a refused request to, with the URL in `next`. A
+            WebSocket can't be sent elsewhere, and is refused.
         any_of: Scopes of which one is enough, beside *scopes*.
 
     Returns:
@@ -46,10 +51,8 @@ def requires(
 
     Raises:
         TypeError: If the function takes neither a `request` nor a `websocket`.
-        ValueError: If a scope can't be named in a challenge: printable ASCII alone can.
     """
     rule = _Rule(_as_tuple(scopes), _as_tuple(any_of), status_code, redirect)
-    rule.challenge()
 
     def decorator(function: Callable[P, Any]) -> Callable[P, Any]:
         name, position = _find_parameter(function)
@@ -63,9 +66,7 @@ def requires(
             if rule.allows(websocket):
                 await function(*args, **kwargs)
             else:
-                status, headers = rule.refusal(websocket)
-                response = PlainTextResponse("", status, headers)
-                await deny(websocket, response, websocket.receive, websocket.send)
+                await rule.refuse_websocket(websocket)
 
         @functools.wraps(function)
         async def of_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -83,7 +84,7 @@ def requires(
 
         if name == "websocket":
             return of_websocket
-        return of_coroutine if inspect.iscoroutinefunction(function) else of_function
+        return of_coroutine if _is_async(function) else of_function
 
     return decorator
 
@@ -105,31 +106,42 @@ class _Rule:
         if self.redirect is not None:
             back = urlencode({"next": str(request.url)})
             return RedirectResponse(f"{request.url_for(self.redirect)}?{back}", 303)
-        status, headers = self.refusal(request)
-        raise HTTPException(status, headers=headers)
+        raise self.refusal(request)
 
-    def refusal(self, conn: HTTPConnection) -> tuple[int, dict[str, str]]:
+    async def refuse_websocket(self, websocket: WebSocket) -> None:
+        if websocket.application_state is WebSocketState.CONNECTING:
+            error = self.refusal(websocket)
+            response = PlainTextResponse(error.detail, error.status_code, error.headers)
+            await deny(websocket, response, websocket.receive, websocket.send)
+        else:
+            await websocket.close(POLICY_VIOLATION)
+
+    def refusal(self, conn: HTTPConnection) -> HTTPException:
         if self.status_code is not None:
-            return self.status_code, {}
+            return HTTPException(self.status_code)
         if not getattr(conn.user, "is_authenticated", True):
-            return 401, {}  # the middleware adds the challenges
-        if has_scheme(conn, "Bearer"):
-            for challenge in challenges_of(conn):
-                if challenge.scheme.lower() == "bearer":
-                    return 403, {"WWW-Authenticate": self.challenge(challenge).to_header()}
-        return 403, {}
+            return HTTPException(401)  # the middleware adds the challenges
+        return HTTPException(403, headers=self._insufficient_scope(conn))
 
-    def challenge(self, bearer: Challenge = Challenge("Bearer")) -> Challenge:
-        parameters = dict(bearer.parameters)
-        parameters |= {
-            "error": "insufficient_scope",
-            "scope": " ".join((*self.scopes, *self.any_of)),
-        }
-        return Challenge(bearer.scheme, **parameters)
+    def _insufficient_scope(self, conn: HTTPConnection) -> dict[str, str] | None:
+        bearer = find_entry(challenges_of(conn), "Bearer")
+        if bearer is None or not has_scheme(conn, "Bearer"):
+            return None
+        parameters = {"error": "insufficient_scope"}
+        needed = (*self.scopes, *self.any_of)
+        if all(_SCOPE_TOKEN.fullmatch(scope) for scope in needed):
+            parameters["scope"] = " ".join(needed)
+        return {"WWW-Authenticate": extend(bearer, **parameters).to_header()}
 
 
 def _as_tuple(scopes: str | Sequence[str]) -> tuple[str, ...]:
     return (scopes,) if isinstance(scopes, str) else tuple(scopes)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    # An object may be called too, as Starlette allows for endpoints.
+    call = getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def _find_parameter(function: Callable[..., Any]) -> tuple[str, int]:

@@ -8,7 +8,10 @@ from starlette.types import Receive, Scope, Send
 from .challenges import Challenge
 from .exceptions import AuthenticationUnavailable
 
-__all__ = ["challenges_of", "deny", "error_response", "note_backend"]
+__all__ = ["POLICY_VIOLATION", "challenges_of", "deny", "error_response", "note_backend"]
+
+#: The code of a close that refuses, RFC 6455 section 7.4.1.
+POLICY_VIOLATION = 1008
 
 _BACKEND = "starlette_auth_core.backend"
 
@@ -23,7 +26,9 @@ def challenges_of(conn: HTTPConnection, backend: object = None) -> tuple[Challen
 
     There are none where the backend has no `challenges`, or the middleware was not ours.
     """
-    challenges = getattr(backend or conn.scope.get(_BACKEND), "challenges", None)
+    if backend is None:
+        backend = conn.scope.get(_BACKEND)
+    challenges = getattr(backend, "challenges", None)
     return () if challenges is None else tuple(challenges(conn))
 
 
@@ -40,11 +45,10 @@ def error_response(conn: HTTPConnection, error: AuthenticationError) -> Response
 async def deny(conn: HTTPConnection, response: Response, receive: Receive, send: Send) -> None:
     """Send *response*, to a WebSocket as a denial response or else as a close with code 1008.
 
-    The extension is that of the ASGI specification, "WebSocket Denial Response"; the code is
-    "policy violation" of RFC 6455 section 7.4.1.
+    The extension is that of the ASGI specification, "WebSocket Denial Response".
     """
     extensions = conn.scope.get("extensions") or {}
     if conn.scope["type"] == "http" or "websocket.http.response" in extensions:
         await response(conn.scope, receive, send)
     else:
-        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})

@@ -1,9 +1,9 @@
-"""API tokens: what to hand out, what to store, and how to tell a mistyped one without a query.
+r"""API tokens: what to hand out, what to store, and how to tell a mistyped one without a query.
 
 A token is a prefix, an underscore, 256 random bits, and a checksum over all that. The prefix and
 the checksum let a secret scanner find leaked tokens with next to no false alarms; the idea is that
 of GitHub's and GitLab's tokens. With a prefix of `shop`, this pattern finds them:
-`\\bshop_[0-9A-Za-z]{49}\\b`.
+`\bshop_[0-9A-Za-z]{49}\b`.
 
 A password hasher is the wrong tool for them. It is slow to make guessing weak passwords slow, and
 256 random bits can't be guessed; and its salt makes it impossible to look a token up by its hash.
@@ -62,7 +62,8 @@ def is_well_formed(token: str, prefix: str) -> bool:
     """
     start, body = f"{prefix}_", token[len(prefix) + 1 :]
     return (
-        token.startswith(start)
+        token.isascii()
+        and token.startswith(start)
         and _BODY.fullmatch(body) is not None
         and token.endswith(_checksum(token[:-_CHECKSUM_SIZE]))
     )
