@@ -1,0 +1,32 @@
+"""What the demo's database holds before the first request."""
+
+from app import Token, User, database, hasher, models
+
+from starlette_auth_core.tokens import digest_token, generate_token
+from starlette_auth_hashers import PBKDF2Hasher
+
+# As strong as release 0.5.0 made them.
+OLD_HASHER = PBKDF2Hasher(rounds=29_000)
+
+
+async def create_users() -> str:
+    """Create alice, bob with an old hash, and a token of alice's, which is returned."""
+    await models.create_all()
+    async with database:
+        for name in ("alice", "bob"):  # where DATABASE_URL names a database that was used before
+            await User.objects.filter(username=name).delete()
+        alice = await User.objects.create(username="alice", password=await hasher.make("alicepwd"))
+        await User.objects.create(username="bob", password=await OLD_HASHER.make("bobpwd"))
+
+        # Shown once, here. What is stored can't be turned back into it.
+        token = generate_token("demo")
+        await Token.objects.create(digest=digest_token(token), user=alice)
+    return token
+
+
+async def stored_hash(username: str) -> str:
+    """Return what is stored for a user."""
+    async with database:
+        user = await User.objects.get(username=username)
+    hashed: str = user.password
+    return hashed
