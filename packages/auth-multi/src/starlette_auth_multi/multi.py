@@ -113,6 +113,11 @@ class AnyOf(MultiAuth):
                 continue
             if result is not None:
                 return result
-        if failure is not None:
-            raise failure
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            # The error holds this frame, which must not hold the error: in such a circle both
+            # would stay, credentials and all, until a garbage collection.
+            del failure
         return None
