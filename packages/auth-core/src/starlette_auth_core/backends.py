@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 #: The type of an app's users. A subclass that names none gets Any.
 UserT = TypeVar("UserT", default=Any)
 
-ResultT = TypeVar("ResultT")
+_ResultT = TypeVar("_ResultT")
 _InstanceT = TypeVar("_InstanceT")
 
 #: What `authenticate` returns.
@@ -313,12 +313,16 @@ class BaseTokenAuth(AuthBackend[UserT]):
             token = self._read(conn)
             if token is None:
                 return None
-            user, scopes = await self._accept(token)
+            well_formed = self.prefix is None or is_well_formed(token, self.prefix)
+            found = await self.resolve(token) if well_formed else None
         except InvalidCredentials as error:
             error.challenge = error.challenge or self._failure(conn)
             raise
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
+        if found is None:
+            raise InvalidCredentials(challenge=self._failure(conn))
+        user, scopes = found
         return AuthCredentials(scopes), user
 
     @abstractmethod
@@ -337,14 +341,6 @@ class BaseTokenAuth(AuthBackend[UserT]):
         """
         user = _found(await self.verify(token))
         return None if user is None else (user, self.get_scopes(user))
-
-    async def _accept(self, token: str) -> tuple[UserT, Sequence[str]]:
-        found = None
-        if self.prefix is None or is_well_formed(token, self.prefix):
-            found = await self.resolve(token)
-        if found is None:
-            raise InvalidCredentials
-        return found
 
     def _read(self, conn: HTTPConnection) -> str | None:
         return read_token(conn, self.scheme, self._grammar)
@@ -419,7 +415,7 @@ def _found(user: UserT | None) -> UserT | None:
     return None if user is False else _awaited(user)
 
 
-def _awaited(result: ResultT) -> ResultT:
+def _awaited(result: _ResultT) -> _ResultT:
     # A coroutine is true, so a forgotten `await` would let everybody in.
     if isinstance(result, CoroutineType):
         result.close()

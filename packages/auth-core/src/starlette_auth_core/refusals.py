@@ -1,24 +1,20 @@
 """How a refusal reaches the client: the response, its challenges, and the WebSocket's way."""
 
-from starlette.authentication import AuthenticationBackend, AuthenticationError
+from starlette.authentication import AuthenticationError
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
 
 from .challenges import Challenge
 from .exceptions import AuthenticationUnavailable
 
-__all__ = ["POLICY_VIOLATION", "challenges_of", "deny", "error_response", "note_backend"]
+__all__ = ["BACKEND", "POLICY_VIOLATION", "challenges_of", "deny", "error_response"]
+
+#: The key of a scope that tells what is beneath which backend the request went through last.
+BACKEND = "starlette_auth_core.backend"
 
 #: The code of a close that refuses, RFC 6455 section 7.4.1.
 POLICY_VIOLATION = 1008
-
-_BACKEND = "starlette_auth_core.backend"
-
-
-def note_backend(scope: Scope, backend: AuthenticationBackend) -> None:
-    """Leave word for what is beneath which backend the request went through."""
-    scope[_BACKEND] = backend
 
 
 def challenges_of(conn: HTTPConnection, backend: object = None) -> tuple[Challenge, ...]:
@@ -27,7 +23,7 @@ def challenges_of(conn: HTTPConnection, backend: object = None) -> tuple[Challen
     There are none where the backend has no `challenges`, or the middleware was not ours.
     """
     if backend is None:
-        backend = conn.scope.get(_BACKEND)
+        backend = conn.scope.get(BACKEND)
     challenges = getattr(backend, "challenges", None)
     return () if challenges is None else tuple(challenges(conn))
 
