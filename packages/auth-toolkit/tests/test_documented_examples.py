@@ -63,7 +63,8 @@ def quickstart(request: pytest.FixtureRequest) -> TestClient:
     if request.param == "as printed":
         if not hasattr(Starlette, "route"):
             pytest.skip("Starlette has no @app.route since 1.0")
-        return TestClient(run("Quickstart")["app"])
+        with pytest.warns(DeprecationWarning, match="The `route` decorator is deprecated"):
+            return TestClient(run("Quickstart")["app"])
     example = run("Quickstart", lambda source: source.replace('@app.route("/protected")\n', ""))
     example["app"].add_route("/protected", example["protected"])
     return TestClient(example["app"])
