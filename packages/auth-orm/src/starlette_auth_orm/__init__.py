@@ -2,5 +2,6 @@
 
 from ._storage import ModelSource
 from .basic import ModelBasicAuth
+from .token import ModelBearerAuth, ModelTokenAuth, token_fields
 
-__all__ = ["ModelBasicAuth", "ModelSource"]
+__all__ = ["ModelBasicAuth", "ModelBearerAuth", "ModelSource", "ModelTokenAuth", "token_fields"]

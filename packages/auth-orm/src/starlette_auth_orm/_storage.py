@@ -2,14 +2,15 @@
 
 orm's own `all()` builds a statement, runs it, and makes objects, in one call. Here the three are
 apart: only running a statement may fail because of the database, and only that becomes
-`AuthenticationUnavailable`.
+`AuthenticationUnavailable`. Its `update()` and `load()` are not used either: the one changes what
+it stores (it strips text), the other sets some fields to what the driver returned.
 """
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias, TypeGuard, cast
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
 import orm
 import sqlalchemy
@@ -21,8 +22,10 @@ __all__ = [
     "ModelSource",
     "check_field",
     "check_source",
+    "execute",
     "fetch",
     "find",
+    "from_row",
     "is_active",
     "is_model",
     "key_of",
@@ -32,11 +35,16 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+ResultT = TypeVar("ResultT")
+
 #: A model, or what returns one.
 ModelSource: TypeAlias = type[UserT] | Callable[[], type[UserT]]
 
 #: How long a query may take, in seconds, the wait for a connection included.
 QUERY_TIMEOUT = 10.0
+
+# The event loop itself keeps no reference to a task.
+_queries: set[asyncio.Task[Any]] = set()
 
 
 def is_model(candidate: object) -> TypeGuard[type[Any]]:
@@ -91,8 +99,8 @@ def check_field(model: Any, option: str, name: str | None, *kinds: type[Any]) ->
     # Most databases refuse to compare text with a number. It would look like a failure of theirs.
     if kinds and not isinstance(model.fields[name], kinds):
         raise ValueError(
-            f"{option}: the field {name!r} of {model.__name__} must be one of "
-            f"{', '.join(f'orm.{kind.__name__}' for kind in kinds)}"
+            f"{option}: the field {name!r} of {model.__name__} must be of the type "
+            f"{' or '.join(kind.__name__ for kind in kinds)}"
         )
 
 
@@ -116,15 +124,31 @@ def select(model: Any, **related: Any) -> Any:
 
 
 async def fetch(model: Any, statement: Any, *, seconds: float | None) -> Sequence[Any]:
-    """Run *statement* on the database of *model*, and return the rows.
+    """Run *statement* on the database of *model*, and return its rows.
 
     Raises:
         TimeoutError: If it took longer than *seconds*.
         Exception: Whatever the database's driver raises.
     """
-    async with asyncio.timeout(seconds):
-        rows: Sequence[Any] = await model.registry.database.fetch_all(statement)
-        return rows
+    connection = model.registry.database.connection()
+
+    async def query() -> Sequence[Any]:
+        async with connection:
+            rows: Sequence[Any] = await connection.fetch_all(statement)
+            return rows
+
+    return await _wait_for(query(), seconds)
+
+
+async def execute(model: Any, statement: Any, *, seconds: float | None = None) -> None:
+    """Run a *statement* that has no rows; see `fetch`."""
+    connection = model.registry.database.connection()
+
+    async def query() -> None:
+        async with connection:
+            await connection.execute(statement)
+
+    await _wait_for(query(), seconds)
 
 
 async def find(
@@ -162,12 +186,35 @@ async def find(
             field,
         )
         return None
-    return _from_row(model, exact[0], related.items()) if exact else None
+    return from_row(model, exact[0], related.items()) if exact else None
 
 
-def _from_row(model: Any, row: Any, related: Iterable[tuple[str, Any]] = ()) -> Any:
+def from_row(model: Any, row: Any, related: Iterable[tuple[str, Any]] = ()) -> Any:
+    """Make an object of *model* of a *row*, and objects of what its fields refer to."""
     values = {name: row[column] for name, column in model.table.columns.items()}
-    return model(**values | {name: _from_row(other, row) for name, other in related})
+    return model(**values | {name: from_row(other, row) for name, other in related})
+
+
+async def _wait_for(query: Coroutine[Any, Any, ResultT], seconds: float | None) -> ResultT:
+    # A query that is cancelled ends when the server says so, which a silent one never does. So it
+    # has a task of its own, to be left alone with that. The connection is that of the caller's
+    # task: in a transaction there is no other.
+    task = asyncio.create_task(query)
+    _queries.add(task)
+    task.add_done_callback(_forget)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done:
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _queries.discard(task)
+    if not task.cancelled():
+        task.exception()  # Otherwise asyncio logs it, values of the query and all.
 
 
 def _log_failure(model: Any, error: Exception) -> None:

@@ -4,7 +4,6 @@ The flow of a login is that of `starlette_auth_core.BaseBasicAuth`. What is here
 and replaces a hash.
 """
 
-import asyncio
 import logging
 from typing import Any
 
@@ -18,6 +17,7 @@ from ._storage import (
     ModelSource,
     check_field,
     check_source,
+    execute,
     fetch,
     find,
     is_active,
@@ -152,15 +152,11 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
 
     async def _swap(self, user: Any, old: str, new: str) -> None:
         model: Any = type(user)
-        is_theirs = key_of(model) == user.pk
-        is_old = model.table.columns[self.password_field] == old
-        async with asyncio.timeout(self.query_timeout):
-            await (
-                model.objects.filter(is_theirs).filter(is_old).update(**{self.password_field: new})
-            )
+        password = model.table.columns[self.password_field]
+        statement = model.table.update().where(key_of(model) == user.pk, password == old)
+        await execute(model, statement.values({password: new}), seconds=self.query_timeout)
 
     async def _fetch_hash(self, user: Any) -> str | None:
-        # Not orm's `load()`: on PostgreSQL it sets some fields to what the driver returned.
         model: Any = type(user)
         statement = select(model).where(key_of(model) == user.pk)
         rows = await fetch(model, statement, seconds=self.query_timeout)
