@@ -31,8 +31,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     Args:
         root: The root of the file system.
     """
-    quotas = [quota for folder in _groups(root) for quota in (_read_quota(folder),) if quota]
-    return min(quotas, default=None)
+    return min(filter(None, map(_read_quota, _groups(root))), default=None)
 
 
 def _groups(root: Path) -> Iterator[Path]:

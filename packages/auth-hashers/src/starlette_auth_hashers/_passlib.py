@@ -9,19 +9,23 @@ maintained fork, is served by the same code.
 import contextlib
 import difflib
 import functools
-import logging
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ._libcrypt import load_crypt
+from ._verifier import MAX_HASH_SIZE, Verifier
+
+# Filters of warnings are the process's, and passlib loads what it needs without a lock.
+_loading = threading.RLock()
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     # What passlib warns about while it loads is nothing that a user could act upon.
-    with warnings.catch_warnings():
+    with _loading, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
@@ -29,16 +33,11 @@ def _quietly() -> Iterator[None]:
 with _quietly():
     from passlib import registry
     from passlib.exc import MissingBackendError
-    from passlib.utils import MAX_PASSWORD_SIZE
     from passlib.utils.binary import bcrypt64
-    from passlib.utils.handlers import PrefixWrapper
+    from passlib.utils.handlers import GenericHandler, PrefixWrapper
 
 __all__ = ["Algorithm", "cost_kind", "find_algorithm", "is_unsalted", "load_algorithm"]
 
-logger = logging.getLogger(__name__)
-
-# The longest stored string that is looked at, in characters; real ones have under 500.
-_MAX_HASH_SIZE = 4096
 # libcrypt's limit (CRYPT_MAX_PASSPHRASE_SIZE), in bytes. The cost of SHA-crypt grows with the
 # password, so that without a limit a long one is an attack.
 _SHA_CRYPT_SIZE = 511
@@ -47,10 +46,12 @@ _BCRYPT_SIZE = 72
 _COSTS = ("memory_cost", "time_cost", "rounds", "block_size", "parallelism")
 _PLAINTEXT = frozenset({"plaintext", "ldap_plaintext", "roundup_plaintext"})
 _REVERSIBLE = frozenset({"cisco_type7"})
+# They drop the highest bit of each byte.
+_SEVEN_BITS = frozenset({"bigcrypt", "bsdi_crypt", "crypt16", "des_crypt"})
 
 
-@dataclass(frozen=True, slots=True)
-class Algorithm:
+@dataclass(frozen=True)
+class Algorithm(Verifier):
     """One algorithm of passlib at one strength.
 
     Attributes:
@@ -67,88 +68,64 @@ class Algorithm:
 
     def make(self, secret: str) -> str:
         """Hash *secret*; a `ValueError` names the limit that it is over."""
-        reason = self._why_not(secret) or self._why_not_new(secret)
+        reason = self.why_never(secret) or self._why_not_new(secret)
         if reason is not None:
             raise ValueError(f"{self.name} can't hash this password: {reason}")
-        hashed: str | None = None
-        with contextlib.suppress(ValueError):
-            hashed = self.handler.hash(secret)
-        if hashed is None:
-            # Raised here, without a cause: passlib may quote the password.
-            raise ValueError(f"{self.name} can't hash this password")
-        return hashed
-
-    def check(self, secret: str, hashed: str) -> bool | None:
-        """Tell whether *secret* is right; None where that was not worked out at all.
-
-        That is so for a stored string that is not of this algorithm or costs beyond reason, and
-        for a password that the algorithm can't take. It is logged, without either.
-        """
-        if self._why_not(secret) is not None:
-            logger.info("A password is none that %s can take", self.name)
-            return None
         try:
-            if self.identify(hashed) and self._is_affordable(hashed):
-                return bool(self.handler.verify(secret, hashed))
-            reason = "is none, or costs too much"
-        except Exception as error:  # noqa: BLE001 - passlib's parsers raise about anything
-            reason = f"can't be checked ({type(error).__name__})"
-        logger.warning("A stored hash of %s %s", self.name, reason)
-        return None
+            return str(self.handler.hash(secret))
+        except ValueError:
+            pass
+        # Raised here, without a cause: passlib may quote the password. SASLprep (RFC 4013) forbids
+        # some characters.
+        raise ValueError(f"{self.name} can't hash this password: it has characters that it forbids")
 
     def imitate(self, secret: str) -> None:
         """Do the work of a check that fails, at the costs of a new hash."""
         try:
-            self.handler.hash("" if self._why_not(secret) else secret)
+            self.handler.hash("" if self.why_never(secret) else secret)
         except ValueError:
             self.handler.hash("")
 
     def identify(self, hashed: str) -> bool:
         """Tell whether *hashed* looks like one of this algorithm's."""
-        return len(hashed) <= _MAX_HASH_SIZE and bool(self.handler.identify(hashed))
+        return len(hashed) <= MAX_HASH_SIZE and bool(self.handler.identify(hashed))
 
     def is_weaker(self, hashed: str) -> bool:
         """Tell whether *hashed* is one of this algorithm's that costs less than a new one."""
-        stored = self.costs_of(hashed)
+        try:
+            stored = self._costs_of(hashed) if self.identify(hashed) else {}
+        except Exception:  # noqa: BLE001 - passlib's parsers raise about anything
+            return False
         return any(stored.get(name, cost) < cost for name, cost in self.costs.items())
 
-    def costs_of(self, hashed: str) -> Mapping[str, int]:
-        """Return the costs of *hashed*: none if it is malformed."""
-        try:
-            return self._parse_costs(hashed)
-        except Exception:  # noqa: BLE001 - passlib's parsers raise about anything
-            return {}
+    def why_never(self, secret: str) -> str | None:
+        """Say why *secret* is never right, if that is so."""
+        reason = super().why_never(secret)
+        if reason is None and _is_sha_crypt(self.handler):
+            reason = _longer_than(_SHA_CRYPT_SIZE, secret)
+        return reason
 
-    def _parse_costs(self, hashed: str) -> Mapping[str, int]:
+    def _is_affordable(self, hashed: str) -> bool:
+        if not hasattr(self.handler, "rounds_cost"):
+            return True  # of one fixed cost
+        stored = self._costs_of(hashed)
+        return all(stored.get(name, 0) <= cost for name, cost in self.max_costs.items())
+
+    def _compare(self, secret: str, hashed: str) -> bool:
+        return bool(self.handler.verify(secret, hashed))
+
+    def _costs_of(self, hashed: str) -> Mapping[str, int]:
         handler = self.handler
         if isinstance(handler, PrefixWrapper):
             hashed, handler = handler._unwrap_hash(hashed), handler.wrapped
         return _costs(handler.from_string(hashed), handler.setting_kwds)
 
-    def _is_affordable(self, hashed: str) -> bool:
-        if not hasattr(self.handler, "rounds_cost"):
-            return True  # of one fixed cost
-        stored = self._parse_costs(hashed)
-        return all(stored.get(name, 0) <= cost for name, cost in self.max_costs.items())
-
-    def _why_not(self, secret: str) -> str | None:
-        """Say why *secret* can't be told from others, if that is so."""
-        try:
-            size = len(secret.encode())
-        except UnicodeEncodeError:
-            return "it has a lone surrogate, which UTF-8 has no bytes for"
-        if len(secret) > MAX_PASSWORD_SIZE:
-            return f"it has more than {MAX_PASSWORD_SIZE} characters"
-        if _is_sha_crypt(self.handler) and size > _SHA_CRYPT_SIZE:
-            return f"it has more than {_SHA_CRYPT_SIZE} bytes"
-        return None
-
     def _why_not_new(self, secret: str) -> str | None:
         """Say why *secret* can't be hashed anew, if that is so; old hashes of it may exist."""
+        if _unwrapped(self.handler).name in _SEVEN_BITS and not secret.isascii():
+            return "it has characters outside of ASCII, of which it takes seven bits only"
         limit = getattr(self.handler, "truncate_size", None)
-        if limit is not None and len(secret.encode()) > limit:
-            return f"it has more than {limit} bytes"
-        return "it has a NUL character" if "\0" in secret else None
+        return None if limit is None else _longer_than(limit, secret)
 
 
 def load_algorithm(
@@ -176,9 +153,15 @@ def load_algorithm(
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{key} must be an int, not {value!r}")
         wanted = {key: value for key, value in defaults.items() if key in known} | dict(settings)
-        handler = handler.using(**wanted)
-    source = handler.wrapped if isinstance(handler, PrefixWrapper) else handler
+        try:
+            handler = handler.using(**wanted)
+        except ValueError as error:
+            # passlib's name for it is not that of the setting.
+            setting = "time_cost" if "time_cost" in known else "rounds"
+            raise ValueError(str(error).replace("min_desired_rounds", setting)) from None
+    source = _unwrapped(handler)
     costs = _costs(source, source.setting_kwds)
+    _refuse_impossible(name, costs)
     # Whoever asks for more than the ceiling means it: what is made must verify.
     ceilings = {key: max(limit, costs.get(key, 0)) for key, limit in max_costs.items()}
     return Algorithm(name, handler, costs, ceilings)
@@ -223,8 +206,15 @@ def cost_kind(name: str) -> str:
     A wrapper counts as what it wraps does, and a variant of bcrypt as bcrypt.
     """
     handler = registry.get_crypt_handler(name)
-    wrapped = handler.wrapped if isinstance(handler, PrefixWrapper) else handler
-    return "bcrypt" if "bcrypt" in name else str(wrapped.name)
+    return "bcrypt" if "bcrypt" in name else str(_unwrapped(handler).name)
+
+
+def _refuse_impossible(name: str, costs: Mapping[str, int]) -> None:
+    # What passlib does not: RFC 9106 section 3.1, RFC 7914 section 2.
+    if costs.get("memory_cost", 0) >= 2**32:
+        raise ValueError(f"{name}: memory_cost must be below 2**32 (KiB)")
+    if costs.get("block_size", 1) * costs.get("parallelism", 1) >= 2**30:
+        raise ValueError(f"{name}: block_size times parallelism must be below 2**30")
 
 
 def _costs(source: Any, settings: tuple[str, ...]) -> dict[str, int]:
@@ -249,6 +239,9 @@ def _mended(name: str) -> Any:
         return _mended_bcrypt(handler)
     if _is_sha_crypt(handler):
         return type(name, (handler,), {"_calc_checksum": _sha_crypt_checksum})
+    if name == "mssql2000":
+        # It holds a second hash, of the password in upper case, and passlib compares that alone.
+        return type(name, (handler,), {"verify": classmethod(GenericHandler.verify.__func__)})
     if "os_crypt" in (getattr(handler, "backends", None) or ()):
         builtin = handler._calc_checksum_builtin
         return type(name, (handler,), {"_calc_checksum": builtin})
@@ -291,9 +284,15 @@ def _mended_bcrypt(handler: Any) -> Any:
 
 
 def _is_sha_crypt(handler: Any) -> bool:
-    if isinstance(handler, PrefixWrapper):
-        handler = handler.wrapped
-    return getattr(handler, "ident", None) in ("$5$", "$6$")
+    return getattr(_unwrapped(handler), "ident", None) in ("$5$", "$6$")
+
+
+def _unwrapped(handler: Any) -> Any:
+    return handler.wrapped if isinstance(handler, PrefixWrapper) else handler
+
+
+def _longer_than(limit: int, secret: str) -> str | None:
+    return f"it has more than {limit} bytes" if len(secret.encode()) > limit else None
 
 
 def _sha_crypt_checksum(self: Any, secret: str | bytes) -> str:
@@ -301,8 +300,6 @@ def _sha_crypt_checksum(self: Any, secret: str | bytes) -> str:
     if crypt is None:
         return str(self._calc_checksum_builtin(secret))
     encoded = secret.encode() if isinstance(secret, str) else secret
-    if b"\0" in encoded:
-        raise ValueError("NUL ends a password for libcrypt")
     hashed = crypt(encoded, self.to_string().encode("ascii"))
     return hashed[-self.checksum_size :].decode("ascii")
 

@@ -33,10 +33,15 @@ _LOWER_PRIORITY = 10
 
 
 class HasherBusy(TimeoutError):
-    """Raised when so many hashes wait for a worker thread that one more would wait too long."""
+    """Raised when so many hashes wait for a worker thread that one more would wait too long.
+
+    Attributes:
+        waiting: How many wait.
+    """
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"{waiting} password hashes wait for a worker thread already")
+        self.waiting = waiting
 
 
 class _Pool:
@@ -45,32 +50,24 @@ class _Pool:
     def __init__(self, workers: int, max_waiting: int) -> None:
         self._workers = workers
         self._max_waiting = max_waiting
-        self._unfinished = 0
+        # What is cancelled while it waits is done; while it runs, it keeps its place.
+        self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(workers, "password-hashing", _lower_priority)
-        _before_exit(self._drop_waiting)
 
     def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
         with self._lock:
-            if self._unfinished >= self._workers + self._max_waiting:
-                raise HasherBusy(self._unfinished - self._workers)
-            self._unfinished += 1
-        try:
+            if len(self._unfinished) >= self._workers + self._max_waiting:
+                raise HasherBusy(self.waiting())
             future = self._executor.submit(contextvars.copy_context().run, function, *args)
-        except BaseException:
-            self._finished()
-            raise
-        future.add_done_callback(self._finished)
+            self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
         return future
 
     def waiting(self) -> int:
-        return max(0, self._unfinished - self._workers)
+        return max(0, len(self._unfinished) - self._workers)
 
-    def _finished(self, future: object = None) -> None:
-        with self._lock:
-            self._unfinished -= 1
-
-    def _drop_waiting(self) -> None:
+    def drop_waiting(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -101,8 +98,17 @@ class _Settings:
                 )
             return self.pool
 
+    def drop_waiting(self) -> None:
+        if self.pool is not None:
+            self.pool.drop_waiting()
+
 
 _settings = _Settings()
+# An interpreter that exits waits until its executors have worked their queues off, before `atexit`
+# is asked. This is how concurrent.futures itself comes earlier; what registers later is called
+# first.
+if hasattr(threading, "_register_atexit"):
+    threading._register_atexit(_settings.drop_waiting)
 if hasattr(os, "register_at_fork"):
     # Threads do not survive a fork, and a lock may have been held by one of them.
     os.register_at_fork(after_in_child=_settings.start_afresh)
@@ -110,6 +116,8 @@ if hasattr(os, "register_at_fork"):
 
 def configure(*, workers: int | None = None, max_waiting: int | None = None) -> None:
     """Set the worker threads that hash passwords, for the whole process, before their first use.
+
+    The last call counts.
 
     Args:
         workers: How many there are. Each takes the memory of one hash while it works. None: as
@@ -191,11 +199,3 @@ def _lower_priority() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, priority + _LOWER_PRIORITY)
         except OSError:
             logger.debug("The priority of a worker thread can't be lowered", exc_info=True)
-
-
-def _before_exit(function: Callable[[], None]) -> None:
-    # An interpreter that exits waits for its executors to work their queues off. `atexit` runs
-    # after that; this is how concurrent.futures itself comes before.
-    register = getattr(threading, "_register_atexit", None)
-    if register is not None:
-        register(function)

@@ -2,7 +2,7 @@
 
 The defaults are at or above those of the OWASP Password Storage Cheat Sheet, as of November 2026:
 Argon2id with 19 MiB, 2 passes and 1 lane; scrypt with N=2^17, r=8 and p=1; bcrypt with 10 rounds;
-PBKDF2 with 600,000 rounds of HMAC-SHA-256, 210,000 of HMAC-SHA-512 or 1,300,000 of HMAC-SHA-1.
+PBKDF2 with 600,000 rounds of HMAC-SHA-256, 220,000 of HMAC-SHA-512 or 1,400,000 of HMAC-SHA-1.
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ __all__ = [
     "max_costs_of",
 ]
 
-_SHA1 = {"rounds": 1_300_000}
+_SHA1 = {"rounds": 1_400_000}
 _SHA256 = {"rounds": 600_000}
-_SHA512 = {"rounds": 210_000}
+_SHA512 = {"rounds": 220_000}
 # Where passlib's own defaults are below the recommendation. Others keep passlib's.
 _DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "argon2": {"memory_cost": 65_536, "time_cost": 3, "parallelism": 4},
@@ -37,6 +37,8 @@ _DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "pbkdf2_sha1": _SHA1,
     "pbkdf2_sha256": _SHA256,
     "pbkdf2_sha512": _SHA512,
+    # It holds the hash of each of SHA-1, SHA-256 and SHA-512; the weakest counts.
+    "scram": _SHA1,
     "scrypt": {"rounds": 17, "block_size": 8, "parallelism": 1},
 }
 
@@ -112,7 +114,7 @@ class Hasher(BaseHasher):
         require_text(secret, hashed)
         valid = None if hashed is None else self._algorithm.check(secret, hashed)
         if valid is None or (not valid and hashed is not None and self.needs_update(hashed)):
-            self.dummy_verify_sync(secret)
+            self._even_out(secret)
         return bool(valid)
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:

@@ -1,16 +1,23 @@
 """What every password hasher does, once hashing and verifying are known."""
 
+import contextlib
 import secrets
 import string
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from . import _workers
 
-__all__ = ["BaseHasher", "generate_random_string"]
+__all__ = ["BaseHasher", "generate_random_string", "leave_evening_out", "require_text"]
 
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+# What is hashed in place of a password that can't be.
+_DUMMY = "a dummy password"
+
+# Whether a hasher around this one evens out what a failing check costs.
+_left_to_outer: ContextVar[bool] = ContextVar("starlette_auth_hashers.left_to_outer", default=False)
 
 
 class BaseHasher(ABC):
@@ -91,7 +98,8 @@ class BaseHasher(ABC):
         try:
             self.make_sync(secret)
         except ValueError:
-            self.make_sync("")
+            with contextlib.suppress(ValueError):
+                self.make_sync(_DUMMY)
 
     def verify(self, secret: str, hashed: str | None) -> Coroutine[Any, Any, bool]:
         """Do as `verify_sync` does, in a worker thread."""
@@ -117,6 +125,15 @@ class BaseHasher(ABC):
         """Tell whether *hashed* should be replaced by a new hash: False where not overridden."""
         return False
 
+    def _even_out(self, secret: str) -> None:
+        """Do the work that a failed check lacks, unless the hasher around this one does."""
+        if not _left_to_outer.get():
+            self.dummy_verify_sync(secret)
+
+    def _can_make(self) -> bool:
+        """Tell whether `make` makes anything at all."""
+        return True
+
     def _is_outdated(self, hashed: str) -> bool:
         """Do as `needs_update` does, for a hash that was just verified elsewhere."""
         return self.needs_update(hashed)
@@ -134,6 +151,16 @@ class BaseHasher(ABC):
 
     async def _check(self, secret: str, hashed: str | None) -> bool:
         return await _workers.run(self.verify_sync, secret, hashed)
+
+
+@contextlib.contextmanager
+def leave_evening_out() -> Iterator[None]:
+    """Have the hashers that are called meanwhile do no dummy checks: the caller does its own."""
+    token = _left_to_outer.set(True)
+    try:
+        yield
+    finally:
+        _left_to_outer.reset(token)
 
 
 def generate_random_string(size: int = 32) -> str:

@@ -2,9 +2,11 @@
 
 import hashlib
 import math
+import os
 import secrets
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -62,13 +64,17 @@ class CachingHasher(BaseHasher):
         self.hasher = hasher
         self._ttl = ttl
         self._max_entries = max_entries
+        self._start_afresh()
+        _hashers.add(self)
+
+    def _start_afresh(self) -> None:
         self._key = secrets.token_bytes(hashlib.blake2b.MAX_KEY_SIZE)
         # The digest of a right pair -> when to forget it. All stay equally long, so the oldest
         # comes first.
         self._known: OrderedDict[bytes, float] = OrderedDict()
         self._generation = 0
         self._shared: dict[bytes, _Shared] = {}
-        # A cancelled future calls back in the same thread, while it is held.
+        # A future that is cancelled calls back in the same thread, while this is held.
         self._lock = threading.RLock()
 
     def clear(self) -> None:
@@ -86,6 +92,7 @@ class CachingHasher(BaseHasher):
         """Verify a password, from memory if it was right before; see `BaseHasher.verify_sync`."""
         digest, generation = self._digest(b"pair", secret, hashed), self._generation
         if self._is_known(digest):
+            self._begin_check(hashed)(True)
             return True
         valid = self.hasher.verify_sync(secret, hashed)
         if valid:
@@ -129,6 +136,9 @@ class CachingHasher(BaseHasher):
     def _is_outdated(self, hashed: str) -> bool:
         return self.hasher._is_outdated(hashed)
 
+    def _can_make(self) -> bool:
+        return self.hasher._can_make()
+
     def _begin_check(self, hashed: str | None) -> Callable[[bool], None]:
         return self.hasher._begin_check(hashed)
 
@@ -140,10 +150,7 @@ class CachingHasher(BaseHasher):
 
     def _digest(self, purpose: bytes, secret: str, other: str | None) -> bytes:
         require_text(secret, other)
-        parts = (
-            secret.encode("utf-8", "surrogatepass"),
-            (other or "").encode("utf-8", "surrogatepass"),
-        )
+        parts = [part.encode("utf-8", "surrogatepass") for part in (secret, other or "")]
         # The length in front keeps the two apart: `ab`, `c` is not `a`, `bc`.
         digest = hashlib.blake2b(
             len(parts[0]).to_bytes(8), key=self._key, person=purpose, digest_size=32
@@ -165,8 +172,11 @@ class CachingHasher(BaseHasher):
                 return  # cleared while this was computed
             self._known[digest] = now + self._ttl
             self._known.move_to_end(digest)
-            while len(self._known) > self._max_entries or next(iter(self._known.values())) <= now:
+            while len(self._known) > self._max_entries or self._oldest_expires() <= now:
                 self._known.popitem(last=False)
+
+    def _oldest_expires(self) -> float:
+        return next(iter(self._known.values()), math.inf)
 
     async def _share(self, digest: bytes, function: Callable[..., T], *args: Any) -> T:
         """Let everybody who asks for the same at the same time wait for one computation."""
@@ -182,11 +192,24 @@ class CachingHasher(BaseHasher):
         finally:
             with self._lock:
                 shared.callers -= 1
-                # The work ends with the last caller; nobody can join it any more then.
-                if not shared.callers and shared.future.cancel():
-                    self._forget(digest, shared)
+                # Work that nobody waits for any more is dropped, if it has not begun.
+                if not shared.callers:
+                    shared.future.cancel()
 
     def _forget(self, digest: bytes, shared: _Shared) -> None:
         with self._lock:
             if self._shared.get(digest) is shared:
                 del self._shared[digest]
+
+
+_hashers: "weakref.WeakSet[CachingHasher]" = weakref.WeakSet()
+
+
+def _start_afresh() -> None:
+    # What others were computing, and a lock that they held, stay behind in the parent.
+    for hasher in _hashers:
+        hasher._start_afresh()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh)

@@ -2,26 +2,17 @@
 
 import hashlib
 import hmac
-import logging
 import re
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from types import MappingProxyType
+from typing import ClassVar
 
 from ._passlib import cost_kind, find_algorithm, load_algorithm
+from ._verifier import MAX_HASH_SIZE, Verifier
 from .algorithms import max_costs_of
 from .base import BaseHasher, require_text
 
 __all__ = ["LegacyHasher"]
-
-logger = logging.getLogger(__name__)
-
-
-class _Verifier(Protocol):
-    """What is needed of an algorithm here; that of passlib fits."""
-
-    def check(self, secret: str, hashed: str) -> bool | None: ...
-    def imitate(self, secret: str) -> None: ...
-    def identify(self, hashed: str) -> bool: ...
 
 
 class LegacyHasher(BaseHasher):
@@ -33,24 +24,30 @@ class LegacyHasher(BaseHasher):
             be decrypted and what needs the user's name. Or `"werkzeug"`, for both `scrypt:…` and
             `pbkdf2:…` of `werkzeug.security`, which Flask's users have.
 
+    Attributes:
+        max_costs: The costs above which a stored hash is refused, by the names of the settings,
+            where a subclass wants others than `MAX_COSTS` has.
+
     Raises:
         ImportError: If the package that computes it is missing.
         TypeError: If *algorithm* is no string.
         ValueError: If there is no such algorithm, or it is no password hash.
     """
 
+    max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
+
     def __init__(self, algorithm: str) -> None:
-        self._verifier: _Verifier
+        self._verifier: Verifier
         if algorithm == "werkzeug":
-            self._verifier = _Werkzeug()
+            self._verifier = _Werkzeug(dict(self.max_costs))
         else:
             name = find_algorithm(algorithm)
-            self._verifier = load_algorithm(name, {}, {}, max_costs_of(cost_kind(name)))
-        self._name = algorithm
+            max_costs = max_costs_of(cost_kind(name)) | dict(self.max_costs)
+            self._verifier = load_algorithm(name, {}, {}, max_costs)
 
     def __repr__(self) -> str:
         """Show the algorithm."""
-        return f"LegacyHasher({self._name!r})"
+        return f"LegacyHasher({self._verifier.name!r})"
 
     def make_sync(self, secret: str) -> str:
         """Refuse: a new hash is the business of another hasher.
@@ -59,8 +56,8 @@ class LegacyHasher(BaseHasher):
             NotImplementedError: Always.
         """
         raise NotImplementedError(
-            f"LegacyHasher({self._name!r}) only verifies: put it behind another hasher in a "
-            "MultiHasher, which makes the new hashes"
+            f"{self!r} only verifies: put it behind another hasher in a MultiHasher, which makes "
+            "the new hashes"
         )
 
     def verify_sync(self, secret: str, hashed: str | None) -> bool:
@@ -68,7 +65,7 @@ class LegacyHasher(BaseHasher):
         require_text(secret, hashed)
         valid = None if hashed is None else self._verifier.check(secret, hashed)
         if valid is None:
-            self._verifier.imitate(secret)
+            self._even_out(secret)
         return bool(valid)
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
@@ -80,50 +77,56 @@ class LegacyHasher(BaseHasher):
         """Tell whether *hashed* looks like one of the algorithm's."""
         return self._verifier.identify(hashed)
 
+    def _can_make(self) -> bool:
+        return False
 
-class _Werkzeug:
+
+class _Werkzeug(Verifier):
     """The format of `werkzeug.security.generate_password_hash`: `method$salt$hexadecimal`."""
 
+    name = "werkzeug"
+
     _FORMAT = re.compile(
-        r"(?:scrypt:(?P<n>\d{1,9}):(?P<r>\d{1,9}):(?P<p>\d{1,9})"
-        r"|pbkdf2:(?P<digest>sha1|sha256|sha512):(?P<rounds>\d{1,9}))"
+        r"(?:scrypt:(?P<n>[0-9]{1,9}):(?P<r>[0-9]{1,9}):(?P<p>[0-9]{1,9})"
+        r"|pbkdf2:(?P<digest>sha1|sha224|sha256|sha384|sha512):(?P<rounds>[0-9]{1,9}))"
         r"\$(?P<salt>[^$]{1,256})\$(?P<hash>[0-9a-f]{40,128})"
     )
-    _MOST_ROUNDS = max_costs_of("pbkdf2_sha256")["rounds"]
-    _MOST = max_costs_of("scrypt")
     # What Werkzeug 3.1 makes.
-    _TODAY: ClassVar = {"n": "32768", "r": "8", "p": "1", "salt": "0123456789abcdef"}
+    _TODAY = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
 
-    def check(self, secret: str, hashed: str) -> bool | None:
-        match = self._FORMAT.fullmatch(hashed)
-        try:
-            derived = None if match is None else self._derive(secret, match.groupdict())
-        except ValueError:  # what scrypt refuses, and lone surrogates
-            derived = None
-        if match is None or derived is None:
-            logger.warning("A stored hash of werkzeug can't be checked, or costs too much")
-            return None
-        return hmac.compare_digest(derived.hex(), match["hash"])
+    def __init__(self, max_costs: Mapping[str, int]) -> None:
+        self._max_scrypt = max_costs_of("scrypt") | dict(max_costs)
+        self._max_pbkdf2 = max_costs_of("pbkdf2_sha256") | dict(max_costs)
 
     def imitate(self, secret: str) -> None:
-        self._derive(secret.encode("utf-8", "replace").decode(), self._TODAY)
+        self._compare("" if self.why_never(secret) else secret, self._TODAY)
 
     def identify(self, hashed: str) -> bool:
-        return hashed.startswith(("scrypt:", "pbkdf2:"))
+        return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(("scrypt:", "pbkdf2:"))
 
-    def _derive(self, secret: str, fields: Mapping[str, str]) -> bytes | None:
+    def _is_affordable(self, hashed: str) -> bool:
+        fields = self._parse(hashed)
+        if fields["rounds"]:
+            return int(fields["rounds"]) <= self._max_pbkdf2["rounds"]
+        most = self._max_scrypt
+        limits = (2 ** most["rounds"], most["block_size"], most["parallelism"])
+        return all(int(fields[name]) <= limit for name, limit in zip("nrp", limits, strict=True))
+
+    def _compare(self, secret: str, hashed: str) -> bool:
+        fields = self._parse(hashed)
         password, salt = secret.encode(), fields["salt"].encode()
-        if fields.get("rounds"):
+        if fields["rounds"]:
             rounds = int(fields["rounds"])
-            if not 0 < rounds <= self._MOST_ROUNDS:
-                return None
-            return hashlib.pbkdf2_hmac(fields["digest"], password, salt, rounds)
-        n, r, p = (int(fields[name]) for name in "nrp")
-        if (
-            n > 2 ** self._MOST["rounds"]
-            or r > self._MOST["block_size"]
-            or p > self._MOST["parallelism"]
-        ):
-            return None
-        # OpenSSL wants to be told how much memory it may take; this is what it counts.
-        return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=128 * r * (n + p + 2) * 2)
+            derived = hashlib.pbkdf2_hmac(fields["digest"], password, salt, rounds)
+        else:
+            n, r, p = (int(fields[name]) for name in "nrp")
+            # OpenSSL wants to be told how much memory it may take: this, twice.
+            memory = 2 * 128 * r * (n + p + 2)
+            derived = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory)
+        return hmac.compare_digest(derived.hex(), fields["hash"])
+
+    def _parse(self, hashed: str) -> Mapping[str, str]:
+        match = self._FORMAT.fullmatch(hashed)
+        if match is None:
+            raise ValueError("no hash of Werkzeug")
+        return match.groupdict()

@@ -1,13 +1,15 @@
 """Several hashers as one: the first makes new hashes, and all verify the stored ones."""
 
+import logging
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from .base import BaseHasher, require_text
-from .legacy import LegacyHasher
+from .base import BaseHasher, leave_evening_out, require_text
 
 __all__ = ["MultiHasher"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,8 +59,8 @@ class MultiHasher(BaseHasher):
             if not isinstance(hasher, BaseHasher):
                 raise TypeError(f"Hasher number {position} of a MultiHasher is none: {hasher!r}")
         self._preferred = self.hashers[0]
-        if isinstance(self._preferred, LegacyHasher):
-            raise ValueError(  # noqa: TRY004 - a hasher it is
+        if not self._preferred._can_make():
+            raise ValueError(
                 "The first hasher of a MultiHasher makes the new hashes, and a LegacyHasher makes "
                 "none: put it behind another one"
             )
@@ -74,22 +76,13 @@ class MultiHasher(BaseHasher):
     def verify_sync(self, secret: str, hashed: str | None) -> bool:
         """Verify a password with the hasher that identifies *hashed*.
 
-        After a wrong one against an outdated hash the preferred hasher does a dummy check, so that
-        a cheaper old hash does not tell who has not logged in since.
+        After a wrong one against a hash of another than the preferred hasher, that one does a dummy
+        check, so that a cheaper old hash does not tell who has not logged in since.
         """
         require_text(secret, hashed)
-        check = _Check(self, hashed)
-        hasher = self._identify(hashed)
-        if hashed is None or hasher is None:
-            self._preferred.dummy_verify_sync(secret)
-            valid = False
-        else:
-            valid = hasher.verify_sync(secret, hashed)
-            if not valid and hasher is not self._preferred:
-                self._preferred.dummy_verify_sync(secret)
+        valid = self._verify(secret, hashed)
         # Noted last, since a MultiHasher within this one notes its own check.
-        check.finish(valid)
-        _last_check.set(check)
+        self._begin_check(hashed)(valid)
         return valid
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
@@ -137,6 +130,20 @@ class MultiHasher(BaseHasher):
         check = _Check(self, hashed)
         _last_check.set(check)
         return check.finish
+
+    def _verify(self, secret: str, hashed: str | None) -> bool:
+        hasher = self._identify(hashed)
+        if hasher is self._preferred:
+            return hasher.verify_sync(secret, hashed)
+        valid = False
+        if hasher is not None:
+            with leave_evening_out():
+                valid = hasher.verify_sync(secret, hashed)
+        elif hashed is not None:
+            logger.warning("A stored hash is of none of the hashers")
+        if not valid:
+            self._even_out(secret)
+        return valid
 
     def _identify(self, hashed: str | None) -> BaseHasher | None:
         if hashed is None:
