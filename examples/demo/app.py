@@ -15,11 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from starlette_auth_core import AuthenticationMiddleware, BaseTokenAuth, requires
-from starlette_auth_core.tokens import digest_token
+from starlette_auth_core import AuthenticationMiddleware, requires
 from starlette_auth_hashers import Argon2Hasher, MultiHasher, PBKDF2Hasher
 from starlette_auth_multi import MultiAuth
-from starlette_auth_orm import ModelBasicAuth
+from starlette_auth_orm import ModelBasicAuth, ModelTokenAuth, token_fields
 
 # Any database that encode/databases knows, such as postgresql://user@localhost/name.
 database = databases.Database(os.environ.get("DATABASE_URL", "sqlite:///demo.db"))
@@ -43,26 +42,13 @@ class User(orm.Model):
 class Token(orm.Model):
     tablename = "starlette_auth_demo_tokens"
     registry = models
-    fields = {
-        "id": orm.Integer(primary_key=True),
-        "digest": orm.String(max_length=64, unique=True),  # never the token
-        "user": orm.ForeignKey(User, on_delete="CASCADE"),
-    }
+    fields = token_fields(User)  # a digest of it, never the token
 
 
-class TokenAuth(BaseTokenAuth[User]):
-    """`Authorization: Token demo_…`."""
-
-    prefix = "demo"
-
-    async def verify(self, token: str) -> User | None:
-        tokens = Token.objects.select_related("user").filter(digest=digest_token(token))
-        row = await tokens.first()
-        return None if row is None else row.user
-
-
+passwords = ModelBasicAuth(User, hasher=hasher)  # Authorization: Basic …
+tokens = ModelTokenAuth(Token, prefix="demo")  # Authorization: Token demo_…
 # The request's own scheme decides which of the two is asked.
-backend = MultiAuth([TokenAuth(), ModelBasicAuth(User, hasher=hasher)])
+backend = MultiAuth([tokens, passwords])
 
 
 async def home(request: Request) -> JSONResponse:

@@ -1,8 +1,7 @@
 """What the demo's database holds before the first request."""
 
-from app import Token, User, database, hasher, models
+from app import User, database, hasher, models, tokens
 
-from starlette_auth_core.tokens import digest_token, generate_token
 from starlette_auth_hashers import PBKDF2Hasher
 
 # As strong as release 0.5.0 made them.
@@ -19,8 +18,7 @@ async def create_users() -> str:
         await User.objects.create(username="bob", password=await OLD_HASHER.make("bobpwd"))
 
         # Shown once, here. What is stored can't be turned back into it.
-        token = generate_token("demo")
-        await Token.objects.create(digest=digest_token(token), user=alice)
+        token, _ = await tokens.issue(alice)
     return token
 
 
