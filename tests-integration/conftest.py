@@ -1,0 +1,53 @@
+"""Databases of the tests' own."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import databases
+import pytest
+
+POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/test")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    # Databases and clients that know asyncio only are among the parts.
+    return "asyncio"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/test.db"
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """Provide a database on the server that TEST_POSTGRESQL_URL names."""
+    name = f"starlette_auth_{uuid.uuid4().hex}"
+
+    async def execute(statement: str) -> None:
+        async with databases.Database(POSTGRESQL_URL, min_size=1) as database:
+            await database.execute(statement)
+
+    try:
+        asyncio.run(execute(f"CREATE DATABASE {name}"))
+    except Exception as error:  # noqa: BLE001 - drivers raise errors of their own
+        unavailable(f"PostgreSQL can't be reached at TEST_POSTGRESQL_URL: {error}")
+    yield f"{POSTGRESQL_URL.rpartition('/')[0]}/{name}"
+    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+def unavailable(reason: str) -> None:
+    """Skip a test for *reason*; in CI, where a skipped one looks like one that passed, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,111 @@
+"""Real servers: uvicorn in a process of its own, and databases that others run."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+APPS = Path(__file__).parent / "apps"
+
+# How long something may take before a test gives up. Nothing waits for it when all is well.
+PATIENCE = 60
+
+
+class Server:
+    """A running program that listens somewhere, and everything that it has printed."""
+
+    def __init__(
+        self, command: Sequence[str], *, folder: Path = APPS, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.lines: list[str] = []
+        self._printed = threading.Condition()
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # Ctrl-C in the terminal is for the tests, which then stop it.
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.url = ""
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Wait until a line has been printed in which *pattern* is found."""
+        with self._printed:
+            found = None
+
+            def is_there() -> bool:
+                nonlocal found
+                found = next(filter(None, (re.search(pattern, line) for line in self.lines)), None)
+                return found is not None or not self._reader.is_alive()
+
+            self._printed.wait_for(is_there, PATIENCE)
+        assert found is not None, f"{pattern!r} was not printed:\n{self.output}"
+        return found
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """End it as Ctrl-C does, and return its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+    def kill(self) -> None:
+        """End it whatever state it is in, if it is still there."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stdout:
+            for line in stdout:
+                with self._printed:
+                    self.lines.append(line)
+                    self._printed.notify_all()
+        with self._printed:
+            self._printed.notify_all()
+
+
+@contextmanager
+def serving(
+    app: str,
+    *options: str,
+    folder: Path = APPS,
+    env: Mapping[str, str] | None = None,
+    quiet: bool = True,
+) -> Iterator[Server]:
+    """Run *app* in uvicorn on a port that is free.
+
+    Args:
+        app: The app, as `module:name`.
+        *options: Options of uvicorn.
+        folder: Where the module is.
+        env: More variables of the environment.
+        quiet: At the end it must not have printed a traceback, and must have ended well.
+    """
+    command = [sys.executable, "-m", "uvicorn", app, "--host=127.0.0.1", "--port=0", *options]
+    server = Server(command, folder=folder, env=env)
+    try:
+        server.url = server.wait_for(r"running on (http://127\.0\.0\.1:\d+)")[1]
+        yield server
+        if server.process.poll() is None:
+            code = server.stop()
+            if quiet:
+                assert code == 0, server.output
+                assert "Traceback" not in server.output, server.output
+    finally:
+        server.kill()

@@ -1,0 +1,88 @@
+"""Executes the code in the README files, and the curl lines beneath it."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import PATIENCE, serving
+
+ROOT = Path(__file__).parent.parent
+READMES = [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md"))]
+
+_BLOCK = re.compile(r"^```(python|console)\n(.+?)^```$", re.MULTILINE | re.DOTALL)
+_APP = re.compile(r"^app = Starlette\(", re.MULTILINE)
+
+
+def blocks(readme: Path) -> list[tuple[str, str]]:
+    return _BLOCK.findall(readme.read_text(encoding="utf-8"))
+
+
+def programs() -> list[Any]:
+    """Return each block of Python, and the blocks of console that follow it."""
+    found: list[tuple[str, str, list[str]]] = []
+    for readme in READMES:
+        name = str(readme.relative_to(ROOT))
+        for kind, text in blocks(readme):
+            if kind == "python":
+                found.append((f"{name}, {len(found)}", text, []))
+            else:
+                found[-1][2].append(text)
+    return [pytest.param(text, consoles, id=name) for name, text, consoles in found]
+
+
+def shell(command: str) -> str:
+    result = subprocess.run(
+        ["bash", "-ec", command], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    return result.stdout
+
+
+def conversation(console: str) -> list[tuple[str, list[str]]]:
+    """Take a console apart: each command, and the lines that are shown of what it prints."""
+    found: list[tuple[str, list[str]]] = []
+    for line in filter(None, console.splitlines()):
+        if line.startswith("$ "):
+            found.append((line.removeprefix("$ "), []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def test_every_readme_has_a_program() -> None:
+    for readme in READMES:
+        assert any(kind == "python" for kind, _ in blocks(readme)), readme
+
+
+def test_no_readme_leads_to_the_old_release() -> None:
+    for readme in READMES:
+        for line in readme.read_text(encoding="utf-8").splitlines():
+            if "pip install" in line and "starlette-auth-toolkit" in line:
+                assert '"starlette-auth-toolkit>=1"' in line, (readme, line)
+
+
+@pytest.mark.parametrize(("program", "consoles"), programs())
+def test_program_does_what_its_readme_says(
+    program: str, consoles: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "app.py"
+    file.write_text(program, encoding="utf-8")
+    if not _APP.search(program):
+        assert not consoles
+        subprocess.run([sys.executable, file], check=True, timeout=PATIENCE, cwd=tmp_path)
+        return
+
+    assert consoles, "an app without a request to try"
+    with serving("app:app", folder=tmp_path) as server:
+        server.wait_for("Application startup complete")
+        token = re.search(r"^Your token: (\S+)$", server.output, re.MULTILINE)
+        setup = f"TOKEN={shlex.quote(token[1])}\n" if token else ""
+        for command, expected in (turn for text in consoles for turn in conversation(text)):
+            quiet = command.replace("http://localhost:8000", server.url)
+            quiet = quiet.replace("curl ", "curl --silent --show-error --noproxy '*' ")
+            printed = shell(setup + quiet).splitlines()
+            shown = [line for line in printed if line in expected]
+            assert shown == expected, (command, printed)
