@@ -36,7 +36,14 @@ with _quietly():
     from passlib.utils.binary import bcrypt64
     from passlib.utils.handlers import GenericHandler, PrefixWrapper
 
-__all__ = ["Algorithm", "cost_kind", "find_algorithm", "is_unsalted", "load_algorithm"]
+__all__ = [
+    "Algorithm",
+    "cost_kind",
+    "find_algorithm",
+    "find_matches",
+    "is_unsalted",
+    "load_algorithm",
+]
 
 # libcrypt's limit (CRYPT_MAX_PASSPHRASE_SIZE), in bytes. The cost of SHA-crypt grows with the
 # password, so that without a limit a long one is an attack.
@@ -92,11 +99,8 @@ class Algorithm(Verifier):
 
     def is_weaker(self, hashed: str) -> bool:
         """Tell whether *hashed* is one of this algorithm's that costs less than a new one."""
-        try:
-            stored = self._costs_of(hashed) if self.identify(hashed) else {}
-        except Exception:  # noqa: BLE001 - passlib's parsers raise about anything
-            return False
-        return any(stored.get(name, cost) < cost for name, cost in self.costs.items())
+        stored = _costs_of(self.handler, hashed)
+        return stored is not None and any(stored[name] < cost for name, cost in self.costs.items())
 
     def why_never(self, secret: str) -> str | None:
         """Say why *secret* is never right, if that is so."""
@@ -105,20 +109,13 @@ class Algorithm(Verifier):
             reason = _longer_than(_SHA_CRYPT_SIZE, secret)
         return reason
 
-    def _is_affordable(self, hashed: str) -> bool:
-        if not hasattr(self.handler, "rounds_cost"):
-            return True  # of one fixed cost
-        stored = self._costs_of(hashed)
-        return all(stored.get(name, 0) <= cost for name, cost in self.max_costs.items())
-
-    def _compare(self, secret: str, hashed: str) -> bool:
+    def _verify(self, secret: str, hashed: str) -> bool | None:
+        costs = _costs_of(self.handler, hashed)
+        if costs is None or any(
+            costs[name] > self.max_costs.get(name, costs[name]) for name in costs
+        ):
+            return None
         return bool(self.handler.verify(secret, hashed))
-
-    def _costs_of(self, hashed: str) -> Mapping[str, int]:
-        handler = self.handler
-        if isinstance(handler, PrefixWrapper):
-            hashed, handler = handler._unwrap_hash(hashed), handler.wrapped
-        return _costs(handler.from_string(hashed), handler.setting_kwds)
 
     def _why_not_new(self, secret: str) -> str | None:
         """Say why *secret* can't be hashed anew, if that is so; old hashes of it may exist."""
@@ -195,6 +192,25 @@ def find_algorithm(name: object) -> str:
     return name
 
 
+def find_matches(hashed: str) -> dict[str, Mapping[str, int]]:
+    """Return the algorithms that *hashed* may be of, and what it costs then.
+
+    It is parsed and not computed, so that nothing of the extras is needed.
+    """
+    with _quietly():
+        costs = {name: _costs_of(handler, hashed) for name, handler in _accepted().items()}
+    return {name: cost for name, cost in costs.items() if cost is not None}
+
+
+@functools.cache
+def _accepted() -> Mapping[str, Any]:
+    handlers = {}
+    for name in registry.list_crypt_handlers():
+        with contextlib.suppress(ValueError):
+            handlers[name] = registry.get_crypt_handler(find_algorithm(name))
+    return handlers
+
+
 def is_unsalted(name: str) -> bool:
     """Tell whether equal passwords have equal hashes."""
     return "salt" not in registry.get_crypt_handler(name).setting_kwds
@@ -215,6 +231,18 @@ def _refuse_impossible(name: str, costs: Mapping[str, int]) -> None:
         raise ValueError(f"{name}: memory_cost must be below 2**32 (KiB)")
     if costs.get("block_size", 1) * costs.get("parallelism", 1) >= 2**30:
         raise ValueError(f"{name}: block_size times parallelism must be below 2**30")
+
+
+def _costs_of(handler: Any, hashed: str) -> Mapping[str, int] | None:
+    """Return the costs of *hashed*, or None if it is not of this algorithm, or malformed."""
+    try:
+        if len(hashed) > MAX_HASH_SIZE or not handler.identify(hashed):
+            return None
+        if isinstance(handler, PrefixWrapper):
+            hashed, handler = handler._unwrap_hash(hashed), handler.wrapped
+        return _costs(handler.from_string(hashed), handler.setting_kwds)
+    except Exception:  # noqa: BLE001 - passlib's parsers raise about anything
+        return None
 
 
 def _costs(source: Any, settings: tuple[str, ...]) -> dict[str, int]:

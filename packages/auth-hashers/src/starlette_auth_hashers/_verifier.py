@@ -31,12 +31,8 @@ class Verifier(ABC):
         """Do the work of a check that fails, whatever *secret* is."""
 
     @abstractmethod
-    def _is_affordable(self, hashed: str) -> bool:
-        """Tell whether *hashed* costs no more than is reasonable; it may raise."""
-
-    @abstractmethod
-    def _compare(self, secret: str, hashed: str) -> bool:
-        """Hash *secret* as *hashed* says and compare the two; it may raise."""
+    def _verify(self, secret: str, hashed: str) -> bool | None:
+        """Do as `check` does, for a password that may be right; it may raise."""
 
     def check(self, secret: str, hashed: str) -> bool | None:
         """Tell whether *secret* is right; None where that was not worked out at all.
@@ -48,13 +44,14 @@ class Verifier(ABC):
             logger.info("A password is none that %s can take", self.name)
             return None
         try:
-            if self.identify(hashed) and self._is_affordable(hashed):
-                return self._compare(secret, hashed)
+            valid = self._verify(secret, hashed)
             reason = "is none, or costs too much"
         except Exception as error:  # noqa: BLE001 - passlib's parsers raise about anything
+            valid = None
             reason = f"can't be checked ({type(error).__name__})"
-        logger.warning("A stored hash of %s %s", self.name, reason)
-        return None
+        if valid is None:
+            logger.warning("A stored hash of %s %s", self.name, reason)
+        return valid
 
     def why_never(self, secret: str) -> str | None:
         """Say why *secret* is never right, if that is so."""

@@ -96,9 +96,11 @@ class Hasher(BaseHasher):
         )
 
     def __repr__(self) -> str:
-        """Show the algorithm and its settings."""
-        costs = "".join(f", {name}={cost}" for name, cost in self._algorithm.costs.items())
-        return f"Hasher({self._algorithm.name!r}{costs})"
+        """Show how to make one like it."""
+        arguments = [f"{name}={cost}" for name, cost in self._algorithm.costs.items()]
+        if type(self) is Hasher:
+            arguments.insert(0, repr(self._algorithm.name))
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
     def make_sync(self, secret: str) -> str:
         """Hash a password; see `BaseHasher.make_sync`."""

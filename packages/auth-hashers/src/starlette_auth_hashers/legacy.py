@@ -12,7 +12,7 @@ from ._verifier import MAX_HASH_SIZE, Verifier
 from .algorithms import max_costs_of
 from .base import BaseHasher, require_text
 
-__all__ = ["LegacyHasher"]
+__all__ = ["LegacyHasher", "read_werkzeug"]
 
 
 class LegacyHasher(BaseHasher):
@@ -81,16 +81,19 @@ class LegacyHasher(BaseHasher):
         return False
 
 
+# `method$salt$hexadecimal`, as `werkzeug.security.generate_password_hash` writes it.
+_WERKZEUG = re.compile(
+    r"(?:scrypt:(?P<n>[0-9]{1,9}):(?P<r>[0-9]{1,9}):(?P<p>[0-9]{1,9})"
+    r"|pbkdf2:(?P<digest>sha1|sha224|sha256|sha384|sha512):(?P<rounds>[0-9]{1,9}))"
+    r"\$(?P<salt>[^$]{1,256})\$(?P<hash>[0-9a-f]{40,128})"
+)
+
+
 class _Werkzeug(Verifier):
-    """The format of `werkzeug.security.generate_password_hash`: `method$salt$hexadecimal`."""
+    """The two algorithms of Werkzeug."""
 
     name = "werkzeug"
 
-    _FORMAT = re.compile(
-        r"(?:scrypt:(?P<n>[0-9]{1,9}):(?P<r>[0-9]{1,9}):(?P<p>[0-9]{1,9})"
-        r"|pbkdf2:(?P<digest>sha1|sha224|sha256|sha384|sha512):(?P<rounds>[0-9]{1,9}))"
-        r"\$(?P<salt>[^$]{1,256})\$(?P<hash>[0-9a-f]{40,128})"
-    )
     # What Werkzeug 3.1 makes.
     _TODAY = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
 
@@ -99,24 +102,21 @@ class _Werkzeug(Verifier):
         self._max_pbkdf2 = max_costs_of("pbkdf2_sha256") | dict(max_costs)
 
     def imitate(self, secret: str) -> None:
-        self._compare("" if self.why_never(secret) else secret, self._TODAY)
+        self._verify("" if self.why_never(secret) else secret, self._TODAY)
 
     def identify(self, hashed: str) -> bool:
         return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(("scrypt:", "pbkdf2:"))
 
-    def _is_affordable(self, hashed: str) -> bool:
-        fields = self._parse(hashed)
-        if fields["rounds"]:
-            return int(fields["rounds"]) <= self._max_pbkdf2["rounds"]
-        most = self._max_scrypt
-        limits = (2 ** most["rounds"], most["block_size"], most["parallelism"])
-        return all(int(fields[name]) <= limit for name, limit in zip("nrp", limits, strict=True))
-
-    def _compare(self, secret: str, hashed: str) -> bool:
-        fields = self._parse(hashed)
+    def _verify(self, secret: str, hashed: str) -> bool | None:
+        fields, costs = _WERKZEUG.fullmatch(hashed), read_werkzeug(hashed)
+        if fields is None or costs is None:
+            return None
+        limits = self._max_scrypt if "block_size" in costs else self._max_pbkdf2
+        if any(cost > limits[name] for name, cost in costs.items()):
+            return None
         password, salt = secret.encode(), fields["salt"].encode()
         if fields["rounds"]:
-            rounds = int(fields["rounds"])
+            rounds = costs["rounds"]
             derived = hashlib.pbkdf2_hmac(fields["digest"], password, salt, rounds)
         else:
             n, r, p = (int(fields[name]) for name in "nrp")
@@ -125,8 +125,13 @@ class _Werkzeug(Verifier):
             derived = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory)
         return hmac.compare_digest(derived.hex(), fields["hash"])
 
-    def _parse(self, hashed: str) -> Mapping[str, str]:
-        match = self._FORMAT.fullmatch(hashed)
-        if match is None:
-            raise ValueError("no hash of Werkzeug")
-        return match.groupdict()
+
+def read_werkzeug(hashed: str) -> dict[str, int] | None:
+    """Return the costs of a hash of Werkzeug by passlib's names, None if it is none."""
+    fields = _WERKZEUG.fullmatch(hashed)
+    if fields is None:
+        return None
+    if fields["rounds"]:
+        return {"rounds": int(fields["rounds"])}
+    n, r, p = (int(fields[name]) for name in "nrp")
+    return {"rounds": (n - 1).bit_length(), "block_size": r, "parallelism": p}

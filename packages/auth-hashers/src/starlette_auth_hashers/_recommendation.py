@@ -1,0 +1,88 @@
+"""What kind of hash a stored string is, and how it stands against today's recommendation.
+
+That is the OWASP Password Storage Cheat Sheet, as of November 2026.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ._passlib import find_matches, is_unsalted
+from .legacy import read_werkzeug
+
+__all__ = ["MINIMUM", "Finding", "inspect"]
+
+#: What a hash must cost at least, by algorithm: one of these, in all of its settings.
+MINIMUM: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
+    {
+        "argon2": (
+            {"memory_cost": 47_104, "time_cost": 1},
+            {"memory_cost": 19_456, "time_cost": 2},
+            {"memory_cost": 12_288, "time_cost": 3},
+            {"memory_cost": 9_216, "time_cost": 4},
+            {"memory_cost": 7_168, "time_cost": 5},
+        ),
+        "bcrypt": ({"rounds": 10},),
+        "pbkdf2_sha1": ({"rounds": 1_400_000},),
+        "pbkdf2_sha256": ({"rounds": 600_000},),
+        "pbkdf2_sha512": ({"rounds": 220_000},),
+        "scrypt": (
+            {"rounds": 17, "block_size": 8, "parallelism": 1},
+            {"rounds": 16, "block_size": 8, "parallelism": 2},
+            {"rounds": 15, "block_size": 8, "parallelism": 3},
+            {"rounds": 14, "block_size": 8, "parallelism": 5},
+            {"rounds": 13, "block_size": 8, "parallelism": 10},
+        ),
+    }
+)
+_KIND = re.compile("|".join(MINIMUM))
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """What is known of a stored string, without the string.
+
+    Attributes:
+        algorithm: The name of its algorithm; of all that it may be of, if there are several.
+        settings: What it costs, in words.
+        verdict: How it stands: `"good"`, or what is wrong with it.
+    """
+
+    algorithm: str
+    settings: str
+    verdict: str
+
+
+def inspect(hashed: str) -> Finding:
+    """Tell what *hashed* is."""
+    costs = read_werkzeug(hashed)
+    if costs is not None:
+        name = "scrypt" if "block_size" in costs else "pbkdf2_" + hashed.split(":")[1]
+        return Finding(f"werkzeug {name}", _in_words(costs), _judge(name, costs))
+    matches = find_matches(hashed)
+    if not matches:
+        return Finding("unknown", "", "no password hash")
+    verdicts = {
+        "no salt" if is_unsalted(name) else _judge(name, costs) for name, costs in matches.items()
+    }
+    # Only hashes without settings look like each other.
+    (settings,) = {_in_words(costs) for costs in matches.values()}
+    return Finding(" or ".join(matches), settings, " or ".join(sorted(verdicts)))
+
+
+def _judge(name: str, costs: Mapping[str, int]) -> str:
+    kind = _KIND.search(name)
+    if kind is None:
+        return "not recommended"
+    return "good" if _reaches(costs, MINIMUM[kind[0]]) else "too weak"
+
+
+def _reaches(costs: Mapping[str, int], minimums: Iterable[Mapping[str, int]]) -> bool:
+    return any(
+        all(costs.get(name, 0) >= least for name, least in minimum.items()) for minimum in minimums
+    )
+
+
+def _in_words(costs: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={cost}" for name, cost in costs.items())
