@@ -64,7 +64,7 @@ def check_source(source: object) -> None:
     if isinstance(source, type) or not callable(source) or inspect.iscoroutinefunction(source):
         raise TypeError(
             "model must be a subclass of orm.Model with a registry and a primary key, or a "
-            f"function that returns one; got {source!r}"
+            f"function that returns one; got {_shown(source)}"
         )
 
 
@@ -80,9 +80,15 @@ def load_model(source: ModelSource[UserT]) -> type[UserT]:
     if not is_model(model):
         raise TypeError(
             "model must return a subclass of orm.Model with a registry and a primary key; "
-            f"it returned {model!r}"
+            f"it returned {_shown(model)}"
         )
     return model
+
+
+def _shown(value: object) -> str:
+    # The `repr` of a user may be anything.
+    kind = value if isinstance(value, type) else type(value)
+    return f"{'the class' if isinstance(value, type) else 'a'} {kind.__name__}"
 
 
 def check_field(model: Any, option: str, name: str | None, *kinds: type[Any]) -> None:

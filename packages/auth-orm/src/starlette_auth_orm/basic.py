@@ -121,8 +121,14 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         await self._swap(user, old, new)
         stored = await self._fetch_hash(user)
         if stored not in {None, old, new} and new.startswith(stored):
-            # MySQL and MariaDB cut what is too long, unless they are strict: nobody could log in.
+            # MySQL and MariaDB cut what is too long, unless they are strict. Nobody could log in.
             await self._swap(user, stored, old)
+            logger.error(
+                "The database cut a new password hash, the old one was put back: "
+                "make the column %s of %s longer",
+                self.password_field,
+                type(user).__name__,
+            )
             stored = await self._fetch_hash(user)
         if stored is not None:
             setattr(user, self.password_field, stored)

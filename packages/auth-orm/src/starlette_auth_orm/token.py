@@ -26,7 +26,6 @@ from ._storage import (
     from_row,
     is_active,
     is_model,
-    key_of,
     load_model,
     select,
 )
@@ -233,7 +232,7 @@ class ModelTokenAuth(BaseTokenAuth[Any]):
         token, new = await self._create(model, old.scopes, expires_in, **kept | {"user": row.user})
         ends = (self._now() + overlap).replace(microsecond=0)
         row.expires_at = ends if old.expires_at is None else min(ends, old.expires_at)
-        statement = model.table.update().where(key_of(model) == row.pk)
+        statement = model.table.update().where(_is(row))
         await execute(model, statement.values(expires_at=row.expires_at))
         if await self._reload(row) is None:
             await self.revoke(new)
@@ -243,7 +242,7 @@ class ModelTokenAuth(BaseTokenAuth[Any]):
     async def revoke(self, row: Any) -> None:
         """Delete the token *row*: it is not valid any more."""
         model = type(row)
-        await execute(model, model.table.delete().where(key_of(model) == row.pk))
+        await execute(model, model.table.delete().where(_is(row)))
 
     async def revoke_all(self, user: Any) -> None:
         """Delete all tokens of *user*."""
@@ -283,7 +282,7 @@ class ModelTokenAuth(BaseTokenAuth[Any]):
 
     async def _reload(self, row: Any) -> Any | None:
         model = type(row)
-        rows = await fetch(model, select(model).where(key_of(model) == row.pk), seconds=None)
+        rows = await fetch(model, select(model).where(_is(row)), seconds=None)
         return from_row(model, rows[0]) if rows else None
 
     def _has_expired(self, row: Any) -> bool:
@@ -300,6 +299,11 @@ class ModelTokenAuth(BaseTokenAuth[Any]):
 
 class ModelBearerAuth(ModelTokenAuth, BaseBearerAuth[Any]):
     """The same for bearer tokens: `Authorization: Bearer <token>`, RFC 6750."""
+
+
+def _is(row: Any) -> Any:
+    # Not by its key: SQLite gives the key of a deleted row to the next one.
+    return type(row).table.columns["digest"] == row.digest
 
 
 def _join(scopes: Sequence[str] | None) -> str | None:
