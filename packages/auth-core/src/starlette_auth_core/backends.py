@@ -23,7 +23,7 @@ from .authorization import (
     read_basic,
     read_token,
 )
-from .challenges import Challenge, extend, find_entry
+from .challenges import Challenge, extend, find_entry, is_token
 from .exceptions import AuthenticationUnavailable, InvalidCredentials
 from .tokens import check_prefix, is_well_formed
 
@@ -386,7 +386,8 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        Challenge(self.header)  # the name of a header is a token too, RFC 9110 section 5.1
+        if not is_token(self.header):
+            raise ValueError(f"{self.header!r} is no name of a header: use a token of RFC 9110")
 
 
 def check_hasher(hasher: object) -> None:

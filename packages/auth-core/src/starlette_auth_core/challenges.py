@@ -29,10 +29,10 @@ class Challenge:
     parameters: tuple[tuple[str, str], ...]
 
     def __init__(self, scheme: str, **parameters: str) -> None:
-        if not _TOKEN.fullmatch(scheme):
+        if not is_token(scheme):
             raise ValueError(f"{scheme!r} is no name of a scheme: use a token of RFC 9110")
         for name, value in parameters.items():
-            if not _TOKEN.fullmatch(name):
+            if not is_token(name):
                 raise ValueError(f"{name!r} is no name of a parameter: use a token of RFC 9110")
             if not _PRINTABLE_ASCII.fullmatch(value):
                 raise ValueError(f"The parameter {name} may hold only printable ASCII: {value!r}")
@@ -45,6 +45,11 @@ class Challenge:
         """Return the value of a `WWW-Authenticate` line."""
         rendered = ", ".join(f"{name}={_quote(value)}" for name, value in self.parameters)
         return f"{self.scheme} {rendered}" if rendered else self.scheme
+
+
+def is_token(text: str) -> bool:
+    """Tell whether *text* is a token of RFC 9110 section 5.6.2, as all names in headers are."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def find_entry(challenges: Iterable[Challenge], scheme: str) -> Challenge | None:
