@@ -229,6 +229,8 @@ def _refuse_impossible(name: str, costs: Mapping[str, int]) -> None:
     # What passlib does not: RFC 9106 section 3.1, RFC 7914 section 2.
     if costs.get("memory_cost", 0) >= 2**32:
         raise ValueError(f"{name}: memory_cost must be below 2**32 (KiB)")
+    if "memory_cost" in costs and costs["parallelism"] >= 2**24:
+        raise ValueError(f"{name}: parallelism must be below 2**24")
     if costs.get("block_size", 1) * costs.get("parallelism", 1) >= 2**30:
         raise ValueError(f"{name}: block_size times parallelism must be below 2**30")
 

@@ -1,0 +1,117 @@
+import dataclasses
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from starlette_auth_hashers import BaseHasher, Hasher, _workers
+
+
+class Work:
+    """What was computed: the rounds of each hash."""
+
+    def __init__(self) -> None:
+        self.rounds: list[int] = []
+
+    def take(self) -> list[int]:
+        taken, self.rounds = self.rounds, []
+        return taken
+
+
+class CountingHandler:
+    """A handler of passlib that notes each hash that it computes."""
+
+    def __init__(self, handler: Any, work: Work) -> None:
+        self.handler = handler
+        self.work = work
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.handler, name)
+
+    def hash(self, secret: str) -> str:
+        hashed: str = self.handler.hash(secret)
+        self.work.rounds.append(self.handler.from_string(hashed).rounds)
+        return hashed
+
+    def verify(self, secret: str, hashed: str) -> bool:
+        self.work.rounds.append(self.handler.from_string(hashed).rounds)
+        return bool(self.handler.verify(secret, hashed))
+
+
+class Gated(BaseHasher):
+    """A hasher that works only once its gate is open, and notes what it computes."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.begun = threading.Semaphore(0)
+        self.made: list[str] = []
+        self.checked: list[str] = []
+
+    def make_sync(self, secret: str) -> str:
+        self.begun.release()
+        self.gate.wait(30)
+        self.made.append(secret)
+        return f"hash of {secret}"
+
+    def verify_sync(self, secret: str, hashed: str | None) -> bool:
+        self.begun.release()
+        self.gate.wait(30)
+        self.checked.append(secret)
+        return hashed == f"hash of {secret}"
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def counted(work: Work) -> Callable[[Hasher], Hasher]:
+    """Have a hasher note the hashes that it computes in `work`."""
+
+    def count(hasher: Hasher) -> Hasher:
+        handler = CountingHandler(hasher._algorithm.handler, work)
+        hasher._algorithm = dataclasses.replace(hasher._algorithm, handler=handler)
+        return hasher
+
+    return count
+
+
+@pytest.fixture
+def gated() -> Iterator[Gated]:
+    hasher = Gated()
+    yield hasher
+    hasher.gate.set()
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Configure worker threads that are this test's alone."""
+    settings = _workers._Settings()
+    monkeypatch.setattr(_workers, "_settings", settings)
+    yield _workers.configure
+    settings.drop_waiting()
+
+
+@pytest.fixture
+def run_python() -> Callable[..., str]:
+    """Run a program in a Python of its own, where warnings are errors; return what it prints."""
+
+    def run(code: str, *arguments: str, timeout: float = 120, **options: Any) -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            **options,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return str(done.stdout.strip())
+
+    return run
