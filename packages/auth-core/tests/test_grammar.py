@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @load_grammar_rulelist([("token68", rfc9110.Rule("token68"))])
-class Grammar(Rule):  # type: ignore[misc]  # abnf is not typed strictly enough
+class Grammar(Rule):
     # `user-pass` and `base64` are written out here: RFC 7617 gives them in prose (the category Cc
     # is C0, DEL and C1), and RFC 4648 in a table.
     grammar = """

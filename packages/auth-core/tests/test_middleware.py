@@ -1,6 +1,6 @@
 """How requests are answered, with our middleware and with Starlette's own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -109,7 +109,7 @@ async def foreign(request: Request) -> Response:
 
 
 async def too_late(request: Request) -> Response:
-    async def body() -> Any:
+    async def body() -> AsyncIterator[bytes]:
         yield b"started"
         raise InvalidCredentials("Too late")
 
@@ -460,7 +460,7 @@ def test_lifespan_passes_through() -> None:
     seen = []
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> Any:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         seen.append("start")
         yield
         seen.append("stop")

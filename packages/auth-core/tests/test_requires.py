@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import SimpleUser
+from starlette.authentication import AuthCredentials, SimpleUser
 from starlette.authentication import requires as starlette_requires
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
@@ -102,15 +102,13 @@ class TestWho:
     ) -> None:
         class CookieAuth(BasicAuth):
             async def authenticate(self, conn: HTTPConnection) -> Any:
-                from starlette.authentication import AuthCredentials
-
                 return AuthCredentials(), SimpleUser("by cookie")
 
             def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
                 return (Challenge("Bearer"),)
 
         app = app_with(requires("admin")(hello), CookieAuth())
-        for header in "", "Bearer", "Digest a":
+        for header in "", "Bearer", "Digest a", "@":
             response = await fetch(app, headers={"Authorization": header} if header else {})
             expected = ['Bearer error="insufficient_scope", scope="admin"']
             assert challenges(response) == (expected if header == "Bearer" else [])

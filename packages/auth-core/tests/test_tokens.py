@@ -121,7 +121,8 @@ class TestLoggingIn:
             await BooleanLookup().authenticate(connect(b"Token abc"))
 
     def test_verify_has_to_be_written(self) -> None:
-        for base in BaseTokenAuth, BaseBearerAuth, BaseAPIKeyAuth:
+        bases: list[Any] = [BaseTokenAuth, BaseBearerAuth, BaseAPIKeyAuth]
+        for base in bases:
             with pytest.raises(TypeError, match="verify"):
                 base()
 

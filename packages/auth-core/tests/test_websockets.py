@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 from starlette.websockets import WebSocket
 
 from starlette_auth_core import (
@@ -91,10 +91,10 @@ async def converse(
     app: ASGIApp, path: str = "/", token: str | None = None, *, denial: bool, say: str | None = None
 ) -> list[Message]:
     """Be the server, with or without the extension, and return all that the app sent."""
-    said = [] if say is None else [{"type": "websocket.receive", "text": say}]
-    incoming = iter(
-        [{"type": "websocket.connect"}, *said, {"type": "websocket.disconnect", "code": 1000}]
-    )
+    messages: list[Message] = [{"type": "websocket.connect"}]
+    if say is not None:
+        messages.append({"type": "websocket.receive", "text": say})
+    incoming = iter([*messages, {"type": "websocket.disconnect", "code": 1000}])
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -103,7 +103,7 @@ async def converse(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {
+    scope: Scope = {
         "type": "websocket",
         "path": path,
         "raw_path": path.encode(),

@@ -27,9 +27,10 @@ from .challenges import Challenge, extend, find_entry, is_token
 from .exceptions import AuthenticationUnavailable, InvalidCredentials
 from .tokens import check_prefix, is_well_formed
 
-if sys.version_info >= (3, 13):
+# Which one runs is not for tests to choose.
+if sys.version_info >= (3, 13):  # pragma: no cover
     from typing import TypeVar
-else:
+else:  # pragma: no cover
     from typing_extensions import TypeVar
 
 __all__ = [
