@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import re
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -158,9 +159,6 @@ async def open_store(server: Server) -> AsyncIterator[Store]:
         user, token = models_of(database)
         async with tables(database, user, token):
             yield Store(server, database, user, token)
-            # A query that was given up needs its event loop to come to an end.
-            while _queries:
-                await asyncio.wait(_queries)
 
 
 @asynccontextmanager
@@ -222,6 +220,17 @@ def server(request: pytest.FixtureRequest) -> Server:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"  # the only one that `databases` runs on
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_behind(anyio_backend: str) -> AsyncIterator[None]:
+    """Wait for what needs the event loop to come to an end, before that is closed."""
+    yield
+    while _queries:  # those that were given up
+        await asyncio.wait(_queries)
+    for thread in threading.enumerate():  # aiosqlite's, after a file that could not be opened
+        if "_connection_worker_thread" in thread.name:
+            thread.join()
 
 
 @pytest.fixture

@@ -206,9 +206,7 @@ def test_active_field_is_one_of_the_user() -> None:
 
 
 @pytest.mark.anyio
-async def test_user_model_may_be_defined_later_than_the_tokens(
-    server: Server, hasher: Hasher
-) -> None:
+async def test_user_model_may_be_defined_later_than_the_tokens() -> None:
     later = orm.ModelRegistry(database=models.database)
 
     class Early(orm.Model):

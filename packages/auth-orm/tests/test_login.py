@@ -78,22 +78,19 @@ class TestUserIdsAreComparedExactly:
 
         assert len(found) == (len(self.LOOKALIKES) if store.server.kind == "mysql" else 1)
 
-    @pytest.mark.parametrize("username", LOOKALIKES)
-    async def test_each_is_a_user_of_their_own(
-        self, store: Store, hasher: Hasher, username: str
-    ) -> None:
-        for each in self.LOOKALIKES:
-            await store.add(each, hasher.make(f"{each}'s password", "old"))
+    async def test_each_is_a_user_of_their_own(self, store: Store, hasher: Hasher) -> None:
+        for username in self.LOOKALIKES:
+            await store.add(username, hasher.make(f"{username}'s password", "old"))
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
 
-        user = await backend.verify(username, f"{username}'s password")
-
-        assert user.username == username
-        assert user.password.startswith("new:")
-        for other in set(self.LOOKALIKES) - {username}:
-            assert await backend.verify(username, f"{other}'s password") is None
-        upgraded = await store.User.objects.filter(password__contains="new:").all()
-        assert upgraded == [user]
+        for number, username in enumerate(self.LOOKALIKES, start=1):
+            for other in set(self.LOOKALIKES) - {username}:
+                assert await backend.verify(username, f"{other}'s password") is None
+            user = await backend.verify(username, f"{username}'s password")
+            assert user.username == username
+            assert user.password.startswith("new:")
+            upgraded = await store.User.objects.filter(password__contains="new:").all()
+            assert len(upgraded) == number
 
     async def test_lookalike_of_a_user_is_an_unknown_user(
         self, store: Store, hasher: Hasher
@@ -139,20 +136,20 @@ async def test_two_users_with_one_user_id_are_refused_and_logged(
 
 class TestUsersWhoMayNotLogIn:
     @pytest.mark.parametrize("password", [None, "", "!", "!old:1:pwd"])
-    @pytest.mark.parametrize("typed", ["", "!", "pwd", "None"])
     async def test_user_without_a_password(
-        self, store: Store, hasher: Hasher, password: str | None, typed: str
+        self, store: Store, hasher: Hasher, password: str | None
     ) -> None:
         await store.add("nobody", None)
         await store.database.execute(store.User.table.update().values(password=password))
         await store.add("alice", hasher.make("pwd"))
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
-
         assert await backend.verify("alice", "wrong") is None
-        assert await backend.verify("nobody", typed) is None
+        wrong_password = hasher.work.copy()
 
-        one_of_each = ["verify", "verify"]
-        assert hasher.work == one_of_each
+        for typed in ("", "!", "pwd", "None"):
+            hasher.work.clear()
+            assert await backend.verify("nobody", typed) is None
+            assert hasher.work == wrong_password
 
     @pytest.mark.parametrize("active", [False, None])
     async def test_user_who_is_not_active(
@@ -226,29 +223,29 @@ class TestOwnWaysToFindAUser:
             await backend.find_by("id", "1")
 
 
-@pytest.mark.parametrize("text", ["alice\x00", "\x00", "alice\ud800", "\udfff", "a\nb", "\x85"])
 async def test_text_that_no_header_carries_never_reaches_the_database(
-    store: Store, hasher: Hasher, log: Log, text: str
+    store: Store, hasher: Hasher, log: Log
 ) -> None:
+    # A lone surrogate is an error to all three, NUL to PostgreSQL.
     await store.add("alice", hasher.make("pwd", "old"))
     backend: Any = ModelBasicAuth(store.User, hasher=hasher)
     log.clear()
 
-    assert await backend.verify(text, "pwd") is None
-    assert await backend.verify("alice", text) is None
+    for text in ("alice\x00", "\x00", "alice\ud800", "\udfff", "a\nb", "\x85"):
+        hasher.work.clear()
+        assert await backend.verify(text, "pwd") is None
+        assert await backend.verify("alice", text) is None
+        assert hasher.work == ["dummy_verify"] * 2
 
     assert log.statements == []
-    assert hasher.work == ["dummy_verify"] * 2
 
 
-@pytest.mark.parametrize(
-    "username", ["", "%", "a%", "alice' OR '1'='1", "alice\\", '"', "x" * 8000, "🦊" * 2000]
-)
-async def test_odd_user_ids_are_unknown_users(
-    store: Store, hasher: Hasher, log: Log, username: str
-) -> None:
+async def test_odd_user_ids_are_unknown_users(store: Store, hasher: Hasher, log: Log) -> None:
     await store.add("alice", hasher.make("pwd"))
+    backend: Any = ModelBasicAuth(store.User, hasher=hasher)
 
-    assert await ModelBasicAuth(store.User, hasher=hasher).verify(username, "pwd") is None
-    assert hasher.work == ["dummy_verify"]
+    for username in ("", "%", "a%", "' OR '1'='1", "alice\\", '"', "x" * 8000, "🦊" * 2000):
+        hasher.work.clear()
+        assert await backend.verify(username, "pwd") is None
+        assert hasher.work == ["dummy_verify"]
     assert log.messages == []
