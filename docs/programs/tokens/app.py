@@ -1,0 +1,120 @@
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import databases
+import orm
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from starlette_auth_core import AuthenticationMiddleware, requires
+from starlette_auth_hashers import Argon2Hasher
+from starlette_auth_multi import MultiAuth
+from starlette_auth_orm import ModelBasicAuth, ModelBearerAuth, token_fields
+
+database = databases.Database("sqlite:///tokens.db")
+models = orm.ModelRegistry(database=database)
+hasher = Argon2Hasher()
+
+
+class User(orm.Model):
+    tablename = "users"
+    registry = models
+    fields = {
+        "id": orm.Integer(primary_key=True),
+        "username": orm.String(max_length=150, unique=True),
+        "password": orm.Text(),
+    }
+
+
+class Token(orm.Model):
+    tablename = "tokens"
+    registry = models
+    fields = {**token_fields(User), "name": orm.String(max_length=100)}
+
+
+class PasswordAuth(ModelBasicAuth[User]):
+    # Only who has just sent the password may make tokens: a stolen token makes no more of them.
+    scopes = ("authenticated", "tokens")
+
+
+token_auth = ModelBearerAuth(Token, prefix="shop")
+backend = MultiAuth([token_auth, PasswordAuth(User, hasher=hasher)])
+
+
+@requires("authenticated")
+async def protected(request: Request) -> JSONResponse:
+    return JSONResponse({"message": f"Hello, {request.user.username}!"})
+
+
+@requires("tokens")
+async def list_tokens(request: Request) -> JSONResponse:
+    rows = await Token.objects.filter(user=request.user).order_by("id").all()
+    return JSONResponse([{"id": row.id, "name": row.name} for row in rows])
+
+
+@requires("tokens")
+async def issue(request: Request) -> JSONResponse:
+    name = request.query_params.get("name", "unnamed")[:100]
+    token, row = await token_auth.issue(request.user, name=name, expires_in=timedelta(days=90))
+    # The one time that the token is seen. What is stored can't be turned back into it.
+    return JSONResponse({"id": row.id, "token": token}, 201, {"Cache-Control": "no-store"})
+
+
+@requires("tokens")
+async def rotate(request: Request) -> JSONResponse:
+    row = await find_own(request)
+    try:
+        token, new = await token_auth.rotate(row, overlap=timedelta(hours=1))
+    except ValueError as error:  # it has expired, or was revoked meanwhile
+        raise HTTPException(409, "That token can't be rotated") from error
+    return JSONResponse({"id": new.id, "token": token}, 201, {"Cache-Control": "no-store"})
+
+
+@requires("tokens")
+async def revoke(request: Request) -> Response:
+    await token_auth.revoke(await find_own(request))
+    return Response(status_code=204)
+
+
+@requires("tokens")
+async def revoke_all(request: Request) -> Response:
+    await token_auth.revoke_all(request.user)
+    return Response(status_code=204)
+
+
+async def find_own(request: Request) -> Token:
+    """Return the token that the URL names, if it is one of this user's."""
+    tokens = Token.objects.filter(id=request.path_params["id"], user=request.user)
+    row: Token | None = await tokens.first()
+    if row is None:
+        raise HTTPException(404)
+    row.user = request.user
+    return row
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    await models.create_all()
+    async with database:
+        password = await hasher.make("alicepwd")
+        await User.objects.get_or_create({"password": password}, username="alice")
+        yield
+
+
+app = Starlette(
+    routes=[
+        Route("/protected", protected),
+        Route("/tokens", list_tokens, methods=["GET"]),
+        Route("/tokens", issue, methods=["POST"]),
+        Route("/tokens", revoke_all, methods=["DELETE"]),
+        Route("/tokens/{id:int}", revoke, methods=["DELETE"]),
+        Route("/tokens/{id:int}/rotate", rotate, methods=["POST"]),
+    ],
+    middleware=[Middleware(AuthenticationMiddleware, backend=backend)],
+    lifespan=lifespan,
+)
