@@ -1,3 +1,8 @@
+"""What the tests share: counted hash work, a hasher that waits, and Pythons of their own.
+
+`pytest --hypothesis-profile=slow` looks for trouble for longer.
+"""
+
 import dataclasses
 import subprocess
 import sys
@@ -7,8 +12,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from starlette_auth_hashers import BaseHasher, Hasher, _workers
+
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile(
+    "slow", deadline=None, max_examples=20_000, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("quick")
 
 
 class Work:

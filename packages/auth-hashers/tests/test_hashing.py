@@ -65,7 +65,6 @@ class TestTwoWays:
         await hasher.dummy_verify("secret", "alice")
         hasher.dummy_verify_sync("secret", "alice")
 
-    @settings(max_examples=40)
     @given(password=texts, other=texts)
     @pytest.mark.parametrize("hasher", [pbkdf2, argon, scrypt], ids=str)
     def test_any_text_is_a_password(self, hasher: Hasher, password: str, other: str) -> None:
@@ -84,7 +83,6 @@ class TestTwoWays:
 class TestOthersAgree:
     """Each algorithm against an implementation of its own, in both directions."""
 
-    @settings(max_examples=40)
     @given(password=texts, salt=st.binary(min_size=1, max_size=64), rounds=st.integers(1, 50))
     def test_pbkdf2_and_hashlib(self, password: str, salt: bytes, rounds: int) -> None:
         digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
@@ -96,7 +94,6 @@ class TestOthersAgree:
             "sha256", password.encode(), unb64(salted), rounds
         )
 
-    @settings(max_examples=30)
     @given(password=texts)
     def test_argon2_and_argon2_cffi(self, password: str) -> None:
         other = argon2.PasswordHasher(time_cost=2, memory_cost=64, parallelism=2)
@@ -130,7 +127,6 @@ class TestOthersAgree:
         assert not blowfish.verify_sync("Secret", hashed)
         assert not blowfish.needs_update(hashed)
 
-    @settings(max_examples=20)
     @given(password=texts, salt=st.binary(max_size=32))
     def test_scrypt_and_hashlib(self, password: str, salt: bytes) -> None:
         digest = hashlib.scrypt(password.encode(), salt=salt, n=16, r=8, p=1, dklen=32)
@@ -178,18 +174,24 @@ def _openssl(option: str, salt: str, password: str) -> str:
 SCRYPT = [
     (
         *("", "", (16, 1, 1)),
-        "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"
-        + "fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906",
+        (
+            "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"
+            "fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906"
+        ),
     ),
     (
         *("password", "NaCl", (1024, 8, 16)),
-        "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162"
-        + "2eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640",
+        (
+            "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162"
+            "2eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640"
+        ),
     ),
     (
         *("pleaseletmein", "SodiumChloride", (16384, 8, 1)),
-        "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
-        + "d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887",
+        (
+            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
+            "d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
+        ),
     ),
 ]
 

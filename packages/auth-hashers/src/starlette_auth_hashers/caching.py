@@ -77,6 +77,10 @@ class CachingHasher(BaseHasher):
         # A future that is cancelled calls back in the same thread, while this is held.
         self._lock = threading.RLock()
 
+    def __repr__(self) -> str:
+        """Show how to make one like it."""
+        return f"CachingHasher({self.hasher!r}, ttl={self._ttl}, max_entries={self._max_entries})"
+
     def clear(self) -> None:
         """Forget all passwords, those that are being checked now too."""
         with self._lock:

@@ -1,0 +1,162 @@
+"""A hash is outdated if it is weaker in some cost, and never if it is as strong in all."""
+
+import pytest
+
+from starlette_auth_hashers import (
+    Argon2Hasher,
+    BaseHasher,
+    BCryptHasher,
+    CryptHasher,
+    Hasher,
+    LegacyHasher,
+    PBKDF2Hasher,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def argon2(memory_cost: int, time_cost: int, parallelism: int) -> Hasher:
+    return Argon2Hasher(memory_cost=memory_cost, time_cost=time_cost, parallelism=parallelism)
+
+
+def scrypt(rounds: int, block_size: int, parallelism: int) -> Hasher:
+    return Hasher("scrypt", rounds=rounds, block_size=block_size, parallelism=parallelism)
+
+
+SETTINGS = [
+    # The hasher, the hasher that made the stored hash, and whether that is outdated.
+    (PBKDF2Hasher(rounds=10), PBKDF2Hasher(rounds=9), True),
+    (PBKDF2Hasher(rounds=10), PBKDF2Hasher(rounds=10), False),
+    (PBKDF2Hasher(rounds=10), PBKDF2Hasher(rounds=11), False),
+    (PBKDF2Hasher(rounds=1000), PBKDF2Hasher(rounds=2000), False),
+    (CryptHasher(rounds=2000), CryptHasher(rounds=1999), True),
+    (CryptHasher(rounds=2000), CryptHasher(rounds=2000), False),
+    (CryptHasher(rounds=2000), CryptHasher(rounds=5000), False),  # written without its rounds
+    (CryptHasher(rounds=5001), CryptHasher(rounds=5000), True),
+    (BCryptHasher(rounds=5), BCryptHasher(rounds=4), True),
+    (BCryptHasher(rounds=5), BCryptHasher(rounds=5), False),
+    (BCryptHasher(rounds=4), BCryptHasher(rounds=5), False),
+    (argon2(64, 2, 2), argon2(64, 2, 2), False),
+    (argon2(64, 2, 2), argon2(63, 2, 2), True),
+    (argon2(64, 2, 2), argon2(64, 1, 2), True),
+    (argon2(64, 2, 2), argon2(64, 2, 1), True),
+    (argon2(64, 2, 2), argon2(65, 2, 2), False),
+    (argon2(64, 2, 2), argon2(64, 3, 2), False),
+    (argon2(64, 2, 2), argon2(64, 2, 3), False),
+    (argon2(64, 2, 2), argon2(128, 4, 4), False),
+    (argon2(64, 2, 2), argon2(128, 1, 4), True),  # mixed
+    (argon2(64, 2, 2), argon2(32, 8, 4), True),
+    (argon2(64, 2, 2), argon2(128, 8, 1), True),
+    (scrypt(4, 2, 2), scrypt(4, 2, 2), False),
+    (scrypt(4, 2, 2), scrypt(3, 2, 2), True),
+    (scrypt(4, 2, 2), scrypt(4, 1, 2), True),
+    (scrypt(4, 2, 2), scrypt(4, 2, 1), True),
+    (scrypt(4, 2, 2), scrypt(5, 3, 3), False),
+    (scrypt(4, 2, 2), scrypt(5, 1, 3), True),
+    *(
+        (Hasher(name, rounds=20), Hasher(name, rounds=rounds), rounds < 20)
+        for name in ("django_pbkdf2_sha256", "ldap_pbkdf2_sha256", "pbkdf2_sha512", "fshp", "scram")
+        for rounds in (19, 20, 21)
+    ),
+    *(
+        (Hasher(name, rounds=5), Hasher(name, rounds=rounds), rounds < 5)
+        for name in ("bcrypt_sha256", "django_bcrypt", "django_bcrypt_sha256", "ldap_bcrypt")
+        for rounds in (4, 5)
+    ),
+    (Hasher("md5_crypt"), Hasher("md5_crypt"), False),
+]
+
+
+@pytest.mark.parametrize(("hasher", "other", "outdated"), SETTINGS, ids=str)
+class TestTable:
+    def test_needs_update(self, hasher: Hasher, other: Hasher, outdated: bool) -> None:
+        hashed = other.make_sync("secret")
+
+        # It has no state: asked any number of times, with or without a check.
+        assert hasher.needs_update(hashed) is outdated
+        assert hasher.needs_update(hashed) is outdated
+
+    async def test_verify_and_update(self, hasher: Hasher, other: Hasher, outdated: bool) -> None:
+        hashed = other.make_sync("secret")
+
+        for valid, new in (
+            hasher.verify_and_update_sync("secret", hashed),
+            await hasher.verify_and_update("secret", hashed),
+        ):
+            assert valid
+            assert (new is not None) is outdated
+            if new is not None:
+                assert hasher.verify_sync("secret", new)
+                assert not hasher.needs_update(new)
+        assert hasher.verify_and_update_sync("wrong", hashed) == (False, None)
+
+
+def test_stronger_hashes_of_others_are_kept() -> None:
+    # Django 6.0's PBKDF2, and 64 MiB of Argon2 for a hasher of 19.
+    django = "pbkdf2_sha256$1500000$salt$" + "A" * 43 + "="
+    mine = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$" + "A" * 43
+
+    assert not Hasher("django_pbkdf2_sha256").needs_update(django)
+    assert not argon2(19_456, 2, 1).needs_update(mine)
+
+
+@pytest.mark.parametrize("hashed", ["", "!", "$5$salt$x", "$argon2id$v=19$m=1", "x" * 10_000_000])
+def test_what_is_no_hash_of_it_is_not_outdated(hashed: str) -> None:
+    assert not Argon2Hasher().needs_update(hashed)
+
+
+class Reversing(BaseHasher):
+    """What somebody writes: two methods."""
+
+    def make_sync(self, secret: str) -> str:
+        if not secret.isalpha():
+            raise ValueError("letters only")
+        return "reversed:" + secret[::-1]
+
+    def verify_sync(self, secret: str, hashed: str | None) -> bool:
+        return hashed == "reversed:" + secret[::-1]
+
+
+class TestOwnHasher:
+    async def test_two_methods_get_the_rest(self) -> None:
+        hasher = Reversing()
+
+        hashed = await hasher.make("secret")
+        assert hashed == "reversed:terces"
+        assert await hasher.verify("secret", hashed)
+        assert not await hasher.verify("wrong", hashed)
+        assert not await hasher.verify("wrong", None)
+        assert await hasher.verify_and_update("secret", hashed) == (True, None)
+        assert hasher.verify_and_update_sync("secret", hashed) == (True, None)
+        assert hasher.verify_and_update_sync("wrong", hashed) == (False, None)
+        assert hasher.identify("anything")
+        assert not hasher.needs_update("anything")
+
+    async def test_dummy_makes_one_hash(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[str] = []
+        monkeypatch.setattr(Reversing, "make_sync", lambda _, secret: made.append(secret))
+
+        Reversing().dummy_verify_sync("secret", "alice")
+        await Reversing().dummy_verify("secret", "alice")
+        assert made == ["secret", "secret"]
+
+    def test_dummy_of_what_it_refuses(self) -> None:
+        Reversing().dummy_verify_sync("1234")
+
+    def test_its_own_needs_update_counts(self) -> None:
+        class Newer(Reversing):
+            def needs_update(self, hashed: str) -> bool:
+                return True
+
+        assert Newer().verify_and_update_sync("secret", "reversed:terces") == (
+            True,
+            "reversed:terces",
+        )
+        assert Newer().verify_and_update_sync("12", "reversed:21") == (True, None)
+
+    def test_both_methods_are_needed(self) -> None:
+        with pytest.raises(TypeError, match="abstract"):
+            BaseHasher()  # type: ignore[abstract] # that is the test
+
+    def test_legacy_hasher_is_never_outdated(self) -> None:
+        assert not LegacyHasher("hex_md5").needs_update("0" * 32)
