@@ -1,8 +1,15 @@
 """The users and the backend. In practice both are on a database."""
 
 from starlette.authentication import SimpleUser
+from starlette.requests import HTTPConnection
 
-from starlette_auth_core import BaseAPIKeyAuth, BaseBasicAuth, BaseBearerAuth, BaseTokenAuth
+from starlette_auth_core import (
+    BaseAPIKeyAuth,
+    BaseBasicAuth,
+    BaseBearerAuth,
+    BaseTokenAuth,
+    Challenge,
+)
 from starlette_auth_core.tokens import digest_token, generate_token
 from starlette_auth_hashers import Argon2Hasher
 from starlette_auth_multi import MultiAuth
@@ -31,6 +38,15 @@ class Passwords(BaseBasicAuth[User]):
 
     async def find_user(self, username: str) -> User | None:
         return USERS.get(username)
+
+    def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
+        """Ask scripts, those of the documentation too, in a scheme that browsers do not know.
+
+        Asked for `Basic`, the browser opens its own password dialogue, and the script waits.
+        """
+        if conn.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
+            return super().challenges(conn)
+        return (Challenge("Password", realm=self.realm),)
 
 
 class _Tokens(BaseTokenAuth[User]):
