@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
+import shutil
+import tarfile
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from zipfile import ZipFile
 
 import nox
 from packaging.requirements import Requirement
@@ -22,9 +25,6 @@ nox.options.reuse_venv = "yes"
 os.environ["PATH"] += "".join(
     f":{path}" for path in sorted(Path.home().glob(".pyenv/versions/3.*/bin"))
 )
-# Makes sdists and wheels byte-identical from build to build.
-os.environ.setdefault("SOURCE_DATE_EPOCH", "1700000000")
-
 ROOT = Path(__file__).parent
 DIST = ROOT / "dist"
 TOOLS = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -38,6 +38,19 @@ PACKAGES = {
 FOLDERS = {data["project"]["name"]: folder for folder, data in PACKAGES.items()}
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+OLDEST_STARLETTE = next(
+    re.findall(r"[\d.]+", requirement)[0]
+    for requirement in PACKAGES["auth-core"]["project"]["dependencies"]
+    if requirement.startswith("starlette>=")
+)
+# What nobody should have to install for the sake of a package.
+ABSENT = {
+    "auth-core": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_multi"],
+    "auth-hashers": ["starlette", "sqlalchemy", "starlette_auth_core"],
+    "auth-multi": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_orm"],
+    "auth-orm": ["passlib", "starlette_auth_hashers", "starlette_auth_multi"],
+    "auth-toolkit": [],
+}
 
 each_package = nox.parametrize(
     "package", [nox.param(name, id=name, tags=[name]) for name in PACKAGES]
@@ -46,7 +59,8 @@ each_package = nox.parametrize(
 
 def import_name(package: str) -> str:
     """Return the name under which *package* (a folder) is imported."""
-    return PACKAGES[package]["project"]["name"].replace("-", "_")
+    name: str = PACKAGES[package]["project"]["name"]
+    return name.replace("-", "_")
 
 
 def tools(*groups: str) -> tuple[str, ...]:
@@ -95,10 +109,14 @@ def install_from_tree(
 
 @nox.session(tags=["quick", "full"])
 def lint(session: nox.Session) -> None:
-    """Check the format and the style of everything."""
+    """Check the format, the style, the links, and which package may import what."""
     session.install(*tools("lint"))
     session.run("ruff", "format", "--check", "--diff", ".")
     session.run("ruff", "check", ".")
+    session.run("python", "tools/links.py")
+    # The packages themselves, not what an environment has of them.
+    sources = [str(ROOT / "packages" / package / "src") for package in PACKAGES]
+    session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join([*sources, str(ROOT)])})
 
 
 @nox.session(default=False)
@@ -111,16 +129,20 @@ def fix(session: nox.Session) -> None:
 
 @nox.session(tags=["quick", "full"])
 def typecheck(session: nox.Session) -> None:
-    """Check the types of each package with its tests, of the examples and the integration tests."""
-    install_from_tree(session, *PACKAGES, beside=tools("typecheck", "integration"))
+    """Check all types with mypy and pyright, and what users write in `typing_tests/`."""
+    needed = tools("typecheck", "integration", "tooling", "lint", "demo")
+    install_from_tree(session, *PACKAGES, beside=[*needed, "starlette-auth-hashers[cli]"])
     # One by one: their modules share names.
     together = [
         *([f"packages/{package}/src", f"packages/{package}/tests"] for package in PACKAGES),
         *([str(path.relative_to(ROOT))] for path in sorted(ROOT.glob("examples/*/"))),
         ["tests-integration"],
+        ["typing_tests"],
+        ["tools", "noxfile.py"],
     ]
     for paths in together:
         session.run("mypy", *paths)
+    session.run("pyright")
 
 
 @nox.session(tags=["quick", "full"])
@@ -165,33 +187,113 @@ def demo_check(session: nox.Session) -> None:
 
 
 @nox.session(tags=["full"])
+def tooling(session: nox.Session) -> None:
+    """Test the tools in `tools/`, the contracts of the architecture, and CONTRIBUTING.md."""
+    session.install(*tools("tooling", "lint", "build"), *build_backends(PACKAGES))
+    session.run("pytest", "tools/tests", *session.posargs)
+
+
+@nox.session(tags=["quick", "full"])
+def api(session: nox.Session) -> None:
+    """Compare the API of each package with that of its last release; `-- auth-core` that one's."""
+    session.install(*tools("api"))
+    session.run("python", "tools/api.py", *session.posargs)
+
+
+@nox.session(tags=["quick", "full"])
+def workflows(session: nox.Session) -> None:
+    """Check the workflows of GitHub Actions."""
+    session.install(*tools("workflows"))
+    files = sorted(map(str, ROOT.glob(".github/workflows/*.yml")))
+    session.run("check-jsonschema", "--builtin-schema=vendor.github-workflows", *files)
+    session.run("check-jsonschema", "--builtin-schema=vendor.dependabot", ".github/dependabot.yml")
+    session.run("zizmor", "--offline", "--no-progress", "--quiet", ".github")
+
+
+@nox.session(tags=["full"])
 def build(session: nox.Session) -> None:
-    """Build sdists and wheels into dist/ and check them; `-- auth-core` builds that one only."""
-    packages = session.posargs or list(PACKAGES)
-    backends = chain(*(PACKAGES[package]["build-system"]["requires"] for package in packages))
-    session.install(*tools("build"), *dict.fromkeys(backends))
-    for package in packages:
-        for outdated in DIST.glob(f"{import_name(package)}-*"):
-            outdated.unlink()
-        session.run(
-            "python", "-m", "build", "--no-isolation", f"--outdir={DIST}", f"packages/{package}"
-        )
-        built = sorted(DIST.glob(f"{import_name(package)}-*"))
-        session.run("twine", "check", "--strict", *map(str, built))
-        (wheel,) = (path for path in built if path.suffix == ".whl")
-        source = f"packages/{package}/src/{import_name(package)}"
-        session.run("check-wheel-contents", f"--package={source}", str(wheel))
-        names = ZipFile(wheel).namelist()
-        for part in ("/py.typed", "/licenses/LICENSE"):
-            if not any(name.endswith(part) for name in names):
-                session.error(f"{wheel.name} has no {part}")
+    """Build into dist/, twice, and check it; `-- auth-core` or `-- --tag auth-core-v1.0.0`."""
+    session.install(*tools("build"), *build_backends(PACKAGES))
+    session.run("python", "tools/build.py", f"--outdir={DIST}", *session.posargs)
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Release a package: `nox -s release -- auth-hashers 1.1.0`."""
+    session.install(*tools("build"), *build_backends(PACKAGES))
+    session.run("python", "tools/release.py", *session.posargs)
+
+
+def build_backends(packages: Iterable[str]) -> list[str]:
+    """Return what builds *packages*."""
+    return list(
+        dict.fromkeys(chain(*(PACKAGES[name]["build-system"]["requires"] for name in packages)))
+    )
+
+
+def built(session: nox.Session, package: str, suffix: str) -> Path:
+    """Return the one file of *package* in dist/, which the session `build` has made."""
+    (path,) = DIST.glob(f"{import_name(package)}-*{suffix}")
+    return path
+
+
+@nox.session(default=False, tags=["full"], requires=["build"], venv_backend="uv", reuse_venv=False)
+@each_package
+def sdist(session: nox.Session, package: str) -> None:
+    """Unpack one built sdist, install it from there, and run the tests in it."""
+    folder = Path(session.create_tmp(), "sdist")
+    shutil.rmtree(folder, ignore_errors=True)
+    with tarfile.open(built(session, package, ".tar.gz")) as archive:
+        archive.extractall(folder, filter="data")
+    (unpacked,) = folder.iterdir()
+    session.install(
+        f"--find-links={DIST}", str(unpacked), f"--group={unpacked / 'pyproject.toml'}:test"
+    )
+    with session.chdir(unpacked):
+        session.run("pytest")
+
+
+@nox.session(python=PYTHONS, default=False, tags=["full"], requires=["build"], reuse_venv=False)
+@each_package
+def install(session: nox.Session, package: str) -> None:
+    """Install one built wheel alone, import all of it, and run the example of its README."""
+    offered = f"--find-links={DIST}"
+    session.install(offered, str(built(session, package, ".whl")))
+    absent = ABSENT[package]
+    session.run(
+        *("python", "-W", "error", "tools/installed.py", import_name(package)),
+        *(("--without", *absent) if absent else ()),
+    )
+    readme = f"packages/{package}/README.md"
+    (line,) = re.findall(r"^pip install (.+)$", Path(readme).read_text("utf-8"), re.MULTILINE)
+    session.install(offered, *shlex.split(line))
+    session.run("python", "tools/readme.py", readme)
+
+
+@nox.session(python=PYTHONS, default=False, tags=["full"], requires=["build"], reuse_venv=False)
+def resolution(session: nox.Session) -> None:
+    """Resolve `starlette-auth-toolkit>=1` as users do, alone and beside SQLAlchemy 2."""
+    session.install(*tools("resolution"))
+    session.run("python", "tools/resolution.py", str(DIST))
 
 
 @nox.session(python=PYTHONS, default=False, tags=["full"])
 @each_package
 def matrix(session: nox.Session, package: str) -> None:
-    """Test one package on one Python: `nox -s "matrix-3.13(auth-core)"`."""
+    """Test one package on one Python, with what is newest: `nox -s "matrix-3.13(auth-core)"`."""
     install_from_tree(session, package)
+    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+
+
+@nox.session(python=PYTHONS, default=False, tags=["full"])
+@nox.parametrize(
+    "package",
+    [nox.param(name, id=name, tags=[name]) for name in PACKAGES if name != "auth-hashers"],
+)
+def starlette(session: nox.Session, package: str) -> None:
+    """Test one package on one Python with the oldest Starlette that it allows."""
+    oldest = f"starlette=={OLDEST_STARLETTE}.*"
+    install_from_tree(session, package, options=[oldest])
     session.run("pytest", f"packages/{package}/tests", *session.posargs)
 
 
@@ -201,6 +303,25 @@ def oldest(session: nox.Session, package: str) -> None:
     """Test one package with the oldest dependencies that it allows."""
     install_from_tree(session, package, options=["--resolution=lowest-direct"])
     session.run("pytest", f"packages/{package}/tests", *session.posargs)
+
+
+@nox.session(default=False, tags=["full"], reuse_venv=False)
+def audit(session: nox.Session) -> None:
+    """Ask who knows of vulnerabilities in what we install; `-- --must` fails without an answer."""
+    extras = (
+        (name, ",".join(PACKAGES[folder]["project"].get("optional-dependencies", ())))
+        for name, folder in FOLDERS.items()
+    )
+    install_from_tree(session, beside=[f"{name}[{names}]" for name, names in extras])
+    frozen = f"{session.create_tmp()}/requirements.txt"
+    session.run("python", "tools/audit.py", "freeze", frozen)
+    session.install(*tools("audit"))
+    answer = session.run(
+        "python", "tools/audit.py", "ask", frozen, silent=True, success_codes=[0, 2]
+    )
+    if "Could not" in str(answer):
+        (session.error if "--must" in session.posargs else session.skip)(str(answer).strip())
+    session.log(answer)
 
 
 @nox.session(default=False)
