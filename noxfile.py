@@ -165,7 +165,40 @@ def tests(session: nox.Session, package: str) -> None:
 def integration(session: nox.Session) -> None:
     """Test all packages together: real servers, real databases, and the code in the READMEs."""
     install_from_tree(session, *PACKAGES, beside=tools("integration"))
-    session.run("pytest", "tests-integration", *session.posargs)
+    chosen = ("-m", "not browser and not load")
+    session.run("pytest", "tests-integration", *chosen, *session.posargs)
+
+
+@nox.session(tags=["full"])
+def browser(session: nox.Session) -> None:
+    """Test what a browser makes of the answers, in Chromium, which root gets from Debian."""
+    if shutil.which("chromium") is None and shutil.which("apt-get") and os.geteuid() == 0:
+        session.run("apt-get", "update", "-q", external=True)
+        install = ("install", "-q", "-y", "--no-install-recommends", "chromium")
+        session.run("apt-get", *install, external=True)
+    for program in ("chromium", "npm"):
+        if shutil.which(program) is None:
+            # In CI a skipped session looks like one that passed.
+            leave = session.error if os.environ.get("CI") else session.skip
+            leave(f"{program} is not installed")
+    install_from_tree(session, *PACKAGES, beside=tools("integration"))
+    # FastAPI's documentation loads it from elsewhere.
+    modules = Path(session.create_tmp(), "npm")
+    if not modules.is_dir():
+        options = ("--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
+        session.run(
+            *("npm", "install", f"--prefix={modules}", *options, "swagger-ui-dist@5"),
+            external=True,
+        )
+    env = {"SWAGGER_UI_DIST": str(modules / "node_modules" / "swagger-ui-dist")}
+    session.run("pytest", "tests-integration", "-m", "browser", *session.posargs, env=env)
+
+
+@nox.session(default=False, tags=["full"])
+def load(session: nox.Session) -> None:
+    """Test the whole under load: storms of logins, clients that leave, a shutdown amid all that."""
+    install_from_tree(session, *PACKAGES, beside=tools("integration"))
+    session.run("pytest", "tests-integration", "-m", "load", *session.posargs)
 
 
 def run_demo(session: nox.Session, *arguments: str) -> None:
@@ -268,6 +301,45 @@ def install(session: nox.Session, package: str) -> None:
     (line,) = re.findall(r"^pip install (.+)$", Path(readme).read_text("utf-8"), re.MULTILINE)
     session.install(offered, *shlex.split(line))
     session.run("python", "tools/readme.py", readme)
+
+
+# Programs in tests-integration/alone/ -> what they have: a package, its extras, and others.
+ALONE = {
+    "core": ("auth-core", "", ()),
+    "hashers": ("auth-hashers", "[argon2,bcrypt]", ()),
+    "hashers_flask": ("auth-hashers", "[argon2]", ("flask>=3",)),
+    "multi": ("auth-multi", "", ()),
+    "orm_users": ("auth-orm", "[sqlite]", ()),
+    "toolkit": ("auth-toolkit", "", ()),
+}
+
+
+@nox.session(default=False, tags=["full"], requires=["build"], reuse_venv=False)
+@nox.parametrize("program", [nox.param(name, id=name) for name in ALONE])
+def alone(session: nox.Session, program: str) -> None:
+    """Run a program of somebody who has installed one built wheel, and nothing that it lacks."""
+    package, extras, others = ALONE[program]
+    name = PACKAGES[package]["project"]["name"]
+    wheel = built(session, package, ".whl").as_uri()
+    session.install(f"--find-links={DIST}", f"{name}{extras} @ {wheel}", *others)
+    # Its warning is about how encode/orm uses SQLAlchemy.
+    env = {"SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
+    session.run("python", "-W", "error", f"tests-integration/alone/{program}.py", env=env)
+
+
+@nox.session(name="from-0.5.0", default=False, tags=["full"], requires=["build"], reuse_venv=False)
+def from_0_5_0(session: nox.Session) -> None:
+    """Let release 0.5.0 write a database, and use it after the switch with the same app."""
+    app = "tests-integration/alone/release_0_5_0.py"
+    file = Path(session.create_tmp(), "users.db")
+    file.unlink(missing_ok=True)
+    # Beside newer ones of these, that release works no more.
+    its_time = ("argon2-cffi", "bcrypt<4.1", "databases[aiosqlite]<0.9", "orm==0.3.1", "passlib")
+    session.install("starlette-auth-toolkit==0.5.0", *its_time)
+    session.run("python", app, "create", str(file))
+    wheel = built(session, "auth-toolkit", ".whl")
+    session.install("--upgrade", f"--find-links={DIST}", str(wheel))
+    session.run("python", app, "check", str(file))
 
 
 @nox.session(python=PYTHONS, default=False, tags=["full"], requires=["build"], reuse_venv=False)
