@@ -201,6 +201,40 @@ def load(session: nox.Session) -> None:
     session.run("pytest", "tests-integration", "-m", "load", *session.posargs)
 
 
+@nox.session(tags=["quick", "full"])
+def docs(session: nox.Session) -> None:
+    """Build the documentation and check what was built; `-- --serve` lets you read it."""
+    session.install(*tools("docs"))
+    if "--serve" in session.posargs:
+        session.run("zensical", "serve")
+        return
+    session.run("zensical", "build", "--strict", "--clean")
+    session.run("python", "docs/check_site.py")
+
+
+def check_programs(session: nox.Session, folders: Iterable[Path], *options: str) -> None:
+    """Check the types of the documentation's programs, and do what its pages say."""
+    for folder in folders:
+        session.run("mypy", str(folder.relative_to(ROOT)))
+    session.run("pytest", "docs/tests", *options)
+
+
+@nox.session(name="docs-programs", tags=["full"])
+def docs_programs(session: nox.Session) -> None:
+    """Follow the guides of the documentation: save their programs, start them, run the commands."""
+    install_from_tree(session, beside=tools("docs-programs"))
+    folders = set(ROOT.glob("docs/programs/*/")) - {ROOT / "docs/programs/sqlalchemy_users"}
+    check_programs(session, [*sorted(folders), ROOT / "docs/tests"], *session.posargs)
+
+
+@nox.session(name="docs-sqlalchemy", tags=["full"])
+def docs_sqlalchemy(session: nox.Session) -> None:
+    """Follow the page of the documentation that needs SQLAlchemy 2."""
+    install_from_tree(session, beside=tools("docs-sqlalchemy"))
+    folder = ROOT / "docs/programs/sqlalchemy_users"
+    check_programs(session, [folder], "--sqlalchemy-2", *session.posargs)
+
+
 def run_demo(session: nox.Session, *arguments: str) -> None:
     """Run the demo from the tree. Ctrl-C leaves its server the time to shut down."""
     install_from_tree(session, beside=[*FOLDERS, *tools("demo")])

@@ -46,16 +46,21 @@ LOADED_ON_DEMAND = {
     "unpkg.com": r'class="mermaid"|class="glightbox"|pyodide',
 }
 NAMESPACES = {"www.w3.org"}
+# Our own repository: what is linked to is here too.
+REPOSITORY = "https://github.com/starlette-auth-toolkit/starlette-auth-toolkit/"
+FILES = f"{REPOSITORY}blob/main/"
+FOLDERS = f"{REPOSITORY}tree/main/"
 
 
 class Page(HTMLParser):
-    """What a built page links to, what it loads, and which anchors it has."""
+    """What a built page links to, what it loads, which tests it names, and its anchors."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
         self.file = file
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.tests: list[tuple[str, str]] = []
         self.anchors: set[str] = set()
         self.feed(file.read_text())
 
@@ -71,6 +76,11 @@ class Page(HTMLParser):
             self.loads += loads
         self.loads += urls_in_css(values.get("style", ""))
 
+    def handle_data(self, data: str) -> None:
+        # The text of a link to a test is its name.
+        if data.startswith("test_") and self.links and self.links[-1].startswith(FILES):
+            self.tests.append((data, self.links[-1]))
+
 
 def urls_in_css(text: str) -> list[str]:
     return [
@@ -84,17 +94,23 @@ def complaints() -> Iterator[str]:
         yield f"{SITE} has no pages: build them first"
     for file, page in pages.items():
         where = file.relative_to(SITE)
-        for link in page.links:
-            for complaint in check_link(link, page, pages):
-                yield f"{where}: {complaint}"
-        for url in page.loads:
-            if not url.startswith("data:"):
-                for complaint in check_load(url, file):
-                    yield f"{where}: {complaint}"
+        yield from (f"{where}: {complaint}" for complaint in check_page(page, pages))
     yield from check_styles_and_scripts(pages)
     yield from check_navigation()
     yield from check_reference(pages)
     yield from check_docstrings()
+
+
+def check_page(page: Page, pages: dict[Path, Page]) -> Iterator[str]:
+    for link in page.links:
+        yield from check_link(link, page, pages)
+    for url in page.loads:
+        if not url.startswith("data:"):
+            yield from check_load(url, page.file)
+    for name, link in page.tests:
+        file = ROOT / link.removeprefix(FILES)
+        if file.is_file() and not re.search(rf"def {name}\b", file.read_text()):
+            yield f"there is no {name} in {link}"
 
 
 def check_link(link: str, page: Page, pages: dict[Path, Page]) -> Iterator[str]:
@@ -102,6 +118,9 @@ def check_link(link: str, page: Page, pages: dict[Path, Page]) -> Iterator[str]:
     if parts.scheme or parts.netloc:
         if parts.scheme not in {"https", "mailto"}:
             yield f"{link} is not https"
+        for prefix, is_there in ((FILES, Path.is_file), (FOLDERS, Path.is_dir)):
+            if link.startswith(prefix) and not is_there(ROOT / link.removeprefix(prefix)):
+                yield f"{link} is not in the repository"
         return
     if parts.path.startswith("/") and page.file.name != "404.html":
         yield f"{link} is absolute, and wrong below a folder"
