@@ -1,5 +1,6 @@
 """How requests are answered, with our middleware and with Starlette's own."""
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,7 +24,7 @@ from starlette.middleware.authentication import (
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -108,14 +109,6 @@ async def foreign(request: Request) -> Response:
     raise AuthenticationError("Foreign")
 
 
-async def too_late(request: Request) -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"started"
-        raise InvalidCredentials("Too late")
-
-    return StreamingResponse(body())
-
-
 ROUTES = [
     Route("/", whoami, methods=["GET", "POST"]),
     Route("/app-401", app_401),
@@ -125,7 +118,6 @@ ROUTES = [
     Route("/unavailable", unavailable),
     Route("/invalid", invalid),
     Route("/foreign", foreign),
-    Route("/too-late", too_late),
 ]
 
 
@@ -277,6 +269,8 @@ class TestErrorsFromBeneath:
         assert (response.status_code, response.text) == (401, "Foreign")
         assert challenges(response) == [BASIC]
 
+    # Starlette's BaseHTTPMiddleware left a stream open then, at least up to 0.40.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     async def test_they_come_through_middleware_in_between(self, fetch: Fetch) -> None:
         async def dispatch(request: Request, call_next: RequestResponseEndpoint) -> Response:
             return await call_next(request)
@@ -284,11 +278,15 @@ class TestErrorsFromBeneath:
         between = [Middleware(BaseHTTPMiddleware, dispatch=dispatch)]
         response = await fetch(app_with(BasicAuth(), more=between), "/invalid")
         assert response.status_code == 401
+        gc.collect()
 
     async def test_not_once_a_response_has_started(self, fetch: Fetch) -> None:
-        # With Starlette's own middleware it would be the same: nobody can take bytes back.
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            raise InvalidCredentials("Too late")
+
         with pytest.raises(InvalidCredentials, match="Too late"):
-            await fetch(app_with(BasicAuth()), "/too-late")
+            await fetch(AuthenticationMiddleware(app, BasicAuth()))
 
 
 class TestOnError:
