@@ -272,6 +272,8 @@ def _mended(name: str) -> Any:
     if name == "mssql2000":
         # It holds a second hash, of the password in upper case, and passlib compares that alone.
         return type(name, (handler,), {"verify": classmethod(GenericHandler.verify.__func__)})
+    if name == "django_des_crypt":
+        return type(name, (handler,), {"_calc_checksum": _django_des_crypt_checksum})
     if "os_crypt" in (getattr(handler, "backends", None) or ()):
         builtin = handler._calc_checksum_builtin
         return type(name, (handler,), {"_calc_checksum": builtin})
@@ -332,6 +334,11 @@ def _sha_crypt_checksum(self: Any, secret: str | bytes) -> str:
     encoded = secret.encode() if isinstance(secret, str) else secret
     hashed = crypt(encoded, self.to_string().encode("ascii"))
     return hashed[-self.checksum_size :].decode("ascii")
+
+
+def _django_des_crypt_checksum(self: Any, secret: str | bytes) -> str:
+    # It is no wrapper, and would use passlib's own des_crypt.
+    return str(_mended("des_crypt")(salt=self.salt[:2])._calc_checksum(secret))
 
 
 def _missing(name: str, extra: str) -> ImportError:
