@@ -50,6 +50,8 @@ NAMESPACES = {"www.w3.org"}
 REPOSITORY = "https://github.com/starlette-auth-toolkit/starlette-auth-toolkit/"
 FILES = f"{REPOSITORY}blob/main/"
 FOLDERS = f"{REPOSITORY}tree/main/"
+# The text of a link to one is the name of the test, in words.
+TEST_FILE = re.compile(f"^{re.escape(FILES)}.*/test_\\w+\\.py$")
 
 
 class Page(HTMLParser):
@@ -60,6 +62,7 @@ class Page(HTMLParser):
         self.file = file
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.link_is_open = False
         self.tests: list[tuple[str, str]] = []
         self.anchors: set[str] = set()
         self.feed(file.read_text())
@@ -69,6 +72,7 @@ class Page(HTMLParser):
         self.anchors.update(values[name] for name in ("id", "name") if name in values)
         if tag == "a" and "href" in values:
             self.links.append(values["href"])
+            self.link_is_open = True
         loads = [values[name] for name in LOADS.get(tag, ()) if name in values]
         if tag == "link" and values.get("rel") in {"canonical", "prev", "next"}:
             self.links += loads
@@ -77,9 +81,11 @@ class Page(HTMLParser):
         self.loads += urls_in_css(values.get("style", ""))
 
     def handle_data(self, data: str) -> None:
-        # The text of a link to a test is its name.
-        if data.startswith("test_") and self.links and self.links[-1].startswith(FILES):
-            self.tests.append((data, self.links[-1]))
+        if self.link_is_open and TEST_FILE.search(self.links[-1]):
+            self.tests.append((f"test_{data.replace(' ', '_')}", self.links[-1]))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.link_is_open = self.link_is_open and tag != "a"
 
 
 def urls_in_css(text: str) -> list[str]:
