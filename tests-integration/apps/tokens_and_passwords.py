@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 from store import HASHER, Store, whoami
 
 from starlette_auth_core import AuthenticationMiddleware, requires
+from starlette_auth_hashers import waiting
 from starlette_auth_multi import MultiAuth
 from starlette_auth_orm import ModelBasicAuth, ModelBearerAuth
 
@@ -21,6 +22,10 @@ passwords = ModelBasicAuth(store.User, hasher=HASHER)
 
 class Latin1(ModelBasicAuth):
     fallback_charset = "iso-8859-1"
+
+
+async def state(request: Request) -> JSONResponse:
+    return JSONResponse({"process": os.getpid(), "waiting": waiting()})
 
 
 async def public(request: Request) -> PlainTextResponse:
@@ -60,6 +65,7 @@ def create(basic: ModelBasicAuth) -> Starlette:
     return Starlette(
         routes=[
             Route("/", public),
+            Route("/state", state),
             Route("/who", who),
             Route("/machines", machines),
             Route("/login", login, methods=["POST"]),
