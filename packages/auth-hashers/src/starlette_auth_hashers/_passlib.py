@@ -195,7 +195,7 @@ def find_algorithm(name: object) -> str:
 def find_matches(hashed: str) -> dict[str, Mapping[str, int]]:
     """Return the algorithms that *hashed* may be of, and what it costs then.
 
-    It is parsed and not computed, so that nothing of the extras is needed.
+    It is parsed and not computed; only Argon2 needs its extra for that.
     """
     with _quietly():
         costs = {name: _costs_of(handler, hashed) for name, handler in _accepted().items()}
@@ -267,22 +267,29 @@ def _mended(name: str) -> Any:
         return PrefixWrapper(name, wrapped, prefix=handler.prefix, orig_prefix=handler.orig_prefix)
     if "bcrypt" in name:
         return _mended_bcrypt(handler)
-    if _is_sha_crypt(handler):
-        return type(name, (handler,), {"_calc_checksum": _sha_crypt_checksum})
-    if name == "mssql2000":
-        # It holds a second hash, of the password in upper case, and passlib compares that alone.
-        return type(name, (handler,), {"verify": classmethod(GenericHandler.verify.__func__)})
-    if name == "django_des_crypt":
-        return type(name, (handler,), {"_calc_checksum": _django_des_crypt_checksum})
-    if "os_crypt" in (getattr(handler, "backends", None) or ()):
-        builtin = handler._calc_checksum_builtin
-        return type(name, (handler,), {"_calc_checksum": builtin})
+    replaced = _replacements(name, handler)
+    if replaced:
+        return type(name, (handler,), replaced)
     if hasattr(handler, "get_backend"):
         try:
             handler.get_backend()  # loads it, before threads can race for it
         except MissingBackendError:
             raise _missing(name, "argon2") from None
     return handler
+
+
+def _replacements(name: str, handler: Any) -> dict[str, Any]:
+    """Return the methods of *handler* that are replaced in a subclass."""
+    if _is_sha_crypt(handler):
+        return {"_calc_checksum": _sha_crypt_checksum}
+    if name == "django_des_crypt":
+        return {"_calc_checksum": _django_des_crypt_checksum}
+    if "os_crypt" in (getattr(handler, "backends", None) or ()):
+        return {"_calc_checksum": handler._calc_checksum_builtin}
+    if name == "mssql2000":
+        # It holds a second hash, of the password in upper case, and passlib compares that alone.
+        return {"verify": classmethod(GenericHandler.verify.__func__)}
+    return {}
 
 
 def _mended_bcrypt(handler: Any) -> Any:

@@ -1,0 +1,322 @@
+"""The command: audits hashes without printing one, and finds settings for a machine."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from starlette_auth_hashers import (
+    Argon2Hasher,
+    BCryptHasher,
+    Hasher,
+    LegacyHasher,
+    PBKDF2Hasher,
+    cli,
+)
+from starlette_auth_hashers._recommendation import inspect
+
+ARGON2 = (
+    "$argon2id$v=19$m=65536,t=3,p=4$AyBEKIWwFqK0ltL6f+/d+w"
+    "$2ZxsCN+jk/pWXXNdGs+GxItl8MHjFyWct/3XIgUBPpg"
+)
+WEAK_ARGON2 = ARGON2.replace("m=65536,t=3,p=4", "m=1024,t=2,p=1")
+PBKDF2 = "$pbkdf2-sha256$600000$c2FsdA$RpqKekLDsQRoK.heXkABA27LArYywqjZlddExdJkmiU"
+OLD_PBKDF2 = PBKDF2.replace("600000", "29000")
+BCRYPT = "$2b$12$" + "." * 53
+HEX = "0123456789abcdef0123456789abcdef"
+ALL = [ARGON2, WEAK_ARGON2, PBKDF2, OLD_PBKDF2, BCRYPT, HEX]
+
+
+def run(*arguments: str, stdin: str | None = None) -> Any:
+    result = CliRunner().invoke(cli.main, list(arguments), input=stdin)
+    # Never a hash, whatever happens; nor a usable part of one.
+    for hashed in ALL:
+        assert hashed not in result.output
+        assert hashed[-20:] not in result.output
+    return result
+
+
+def findings(result: Any) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
+
+
+class TestAudit:
+    def test_one_good_hash(self) -> None:
+        result = run("audit", ARGON2, "--json")
+
+        assert result.exit_code == 0
+        assert findings(result) == {
+            "total": 1,
+            "hashes": [
+                {
+                    "algorithm": "argon2",
+                    "settings": "memory_cost=65536, time_cost=3, parallelism=4",
+                    "verdict": "good",
+                    "count": 1,
+                }
+            ],
+        }
+
+    @pytest.mark.parametrize(
+        ("hashed", "verdict"),
+        [
+            (ARGON2, "good"),
+            (WEAK_ARGON2, "too weak"),
+            (PBKDF2, "good"),
+            (OLD_PBKDF2, "too weak"),
+            (BCRYPT, "good"),
+            ("$2b$09$" + "." * 53, "too weak"),
+            ("$argon2id$v=19$m=19456,t=2,p=1$AyBEKIWwFqK0ltL6f+/d+w$" + "A" * 43, "good"),
+            ("$argon2id$v=19$m=47104,t=1,p=1$AyBEKIWwFqK0ltL6f+/d+w$" + "A" * 43, "good"),
+            ("$argon2id$v=19$m=19456,t=1,p=1$AyBEKIWwFqK0ltL6f+/d+w$" + "A" * 43, "too weak"),
+            ("$scrypt$ln=17,r=8,p=1$AAAA$" + "A" * 43, "good"),
+            ("$scrypt$ln=15,r=8,p=1$AAAA$" + "A" * 43, "too weak"),
+            ("$5$rounds=535000$salt$" + "." * 43, "not recommended"),
+            ("pbkdf2_sha256$1000000$salt$" + "A" * 43 + "=", "good"),
+            ("scrypt:32768:8:1$salt$" + "0" * 128, "too weak"),
+            ("scrypt:131072:8:1$salt$" + "0" * 128, "good"),
+            ("pbkdf2:sha256:1000000$salt$" + "0" * 64, "good"),
+            ("pbkdf2:sha512:1000$salt$" + "0" * 128, "too weak"),
+            ("pbkdf2:sha384:1000000$salt$" + "0" * 96, "not recommended"),
+            (HEX, "no salt"),
+        ],
+    )
+    def test_verdicts(self, hashed: str, verdict: str) -> None:
+        result = run("audit", hashed, "--json")
+
+        assert findings(result)["hashes"][0]["verdict"] == verdict
+        assert result.exit_code == (verdict != "good")
+
+    def test_what_may_be_several_says_so(self) -> None:
+        assert "hex_md5 or lmhash or nthash" in inspect(HEX).algorithm
+
+    def test_all_of_ours_are_known(self) -> None:
+        for hasher in (Hasher("fshp", rounds=1), Hasher("mssql2005"), Hasher("des_crypt")):
+            assert hasher._algorithm.name in inspect(hasher.make_sync("secret")).algorithm
+        assert not LegacyHasher("werkzeug").identify(HEX)
+
+    def test_lines_of_standard_input(self) -> None:
+        lines = "\n".join([*ALL, "", "  ", ARGON2, "!", "nonsense\0", "x" * 100_000])
+        for arguments in ((), ("-",)):
+            result = run("audit", *arguments, "--json", stdin=lines)
+            report = findings(result)
+            assert result.exit_code == 1
+            assert report["total"] == 10
+            counts = {(row["algorithm"], row["verdict"]): row["count"] for row in report["hashes"]}
+            assert counts["argon2", "good"] == 2
+            assert counts["unknown", "no password hash"] == 3
+
+    def test_table(self) -> None:
+        result = run("audit", stdin="\n".join(ALL * 1000))
+
+        assert "6,000 hashes" in result.stdout
+        assert re.search(r"pbkdf2_sha256 .* rounds=29000 .* too weak .* 1,000", result.stdout)
+
+    def test_progress_is_beside_the_table(self) -> None:
+        result = run("audit", stdin=ARGON2)
+
+        assert "Auditing" in result.stderr
+        assert "Auditing" not in result.stdout
+
+    def test_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "hashes.txt"
+        path.write_text("\n".join(ALL))
+
+        assert findings(run("audit", str(path), "--json"))["total"] == 6
+        assert findings(run("audit", str(path), ARGON2, "--json"))["total"] == 7
+
+    def test_csv(self, tmp_path: Path) -> None:
+        path = tmp_path / "users.csv"
+        path.write_text(f'name,password\n"a, b",{ARGON2.replace(",", "")}\nc,"{ARGON2}"\nd,\ne\n')
+
+        report = findings(run("audit", str(path), "--column", "password", "--json"))
+        assert report["total"] == 2
+        assert {row["algorithm"] for row in report["hashes"]} == {"argon2", "unknown"}
+        assert run("audit", "--column", "password", stdin=f"password\n{BCRYPT}\n").exit_code == 0
+
+    @pytest.mark.parametrize("content", ["name,hash\na,b\n", "", f"{BCRYPT}\n"])
+    def test_csv_without_the_column(self, content: str) -> None:
+        result = run("audit", "--column", "password", stdin=content)
+
+        assert result.exit_code == 2
+        assert "no such column" in result.stderr
+        assert result.stdout == ""
+
+    def test_csv_that_is_none(self) -> None:
+        result = run("audit", "--column", "a", stdin="a\n" + "x" * 200_000)
+
+        assert result.exit_code == 2
+        assert "can't be read" in result.stderr
+
+    def test_binary_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "hashes"
+        path.write_bytes(b"\xff\xfe\0" * 100 + b"\n" + BCRYPT.encode())
+
+        assert findings(run("audit", str(path), "--json"))["total"] == 2
+
+    @pytest.mark.parametrize("source", ["missing.txt", ARGON2[:40], "", "$argon2id"])
+    def test_neither_file_nor_hash(self, source: str) -> None:
+        result = run("audit", source)
+
+        assert result.exit_code == 2
+        assert "no such file" in result.stderr
+        assert not source or source not in result.output
+
+    def test_unreadable_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "hashes"
+        path.write_text("x")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError("no")
+
+        monkeypatch.setattr("rich.progress.open", refuse)
+        assert run("audit", str(path)).exit_code == 2
+
+    def test_nothing_is_good(self) -> None:
+        assert run("audit", stdin="").exit_code == 0
+
+
+class TestCalibrate:
+    @pytest.fixture(autouse=True)
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have a hash take a made-up time: 10 ms for each pass of Argon2 over 64 MiB, and so on."""
+        clock = [0.0]
+
+        def make(self: Hasher, secret: str) -> str:
+            costs = self._algorithm.costs
+            if isinstance(self, Argon2Hasher):
+                clock[0] += costs["memory_cost"] / 65_536 * costs["time_cost"] / 100
+            elif isinstance(self, BCryptHasher):
+                clock[0] += 2 ** costs["rounds"] / 20_000
+            else:
+                clock[0] += costs["rounds"] / 3_000_000
+            return ""
+
+        monkeypatch.setattr(Hasher, "make_sync", make)
+        monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+
+    @pytest.mark.parametrize(
+        ("arguments", "call"),
+        [
+            ("", "Argon2Hasher(memory_cost=65536, time_cost=25, parallelism=4)"),
+            ("--target 250ms", "Argon2Hasher(memory_cost=65536, time_cost=25, parallelism=4)"),
+            ("--target 0.1s", "Argon2Hasher(memory_cost=65536, time_cost=10, parallelism=4)"),
+            # Two passes over 32 MiB would take 10.
+            ("--target 8ms", "Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=4)"),
+            ("--target 6ms", "Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=4)"),
+            (
+                "--memory 131072 --target 100ms",
+                "Argon2Hasher(memory_cost=131072, time_cost=5, parallelism=4)",
+            ),
+            ("--algorithm bcrypt --target 250ms", "BCryptHasher(rounds=12)"),
+            ("--algorithm bcrypt --target 1s", "BCryptHasher(rounds=14)"),
+            ("--algorithm pbkdf2 --target 250ms", "PBKDF2Hasher(rounds=750000)"),
+        ],
+    )
+    def test_finds_what_fits(self, arguments: str, call: str) -> None:
+        result = run("calibrate", *arguments.split())
+
+        assert result.stdout == call + "\n"
+        assert "ms here" in result.stderr
+        assert "Calibrating" in result.stderr
+        assert result.exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "call"),
+        [
+            ("--target 1ms", "Argon2Hasher(memory_cost=19456, time_cost=2, parallelism=4)"),
+            ("--target 1ms --algorithm bcrypt", "BCryptHasher(rounds=10)"),
+            ("--target 1ms --algorithm pbkdf2", "PBKDF2Hasher(rounds=600000)"),
+        ],
+    )
+    def test_slow_machine_gets_the_least(self, arguments: str, call: str) -> None:
+        result = run("calibrate", *arguments.split())
+
+        assert result.stdout == call + "\n"
+        assert "Nothing that is recommended is faster" in result.stderr
+        assert result.exit_code == 1
+
+    @pytest.mark.parametrize(
+        "target", ["250", "ms", "-1ms", "0ms", "1h", "61s", "nan", "1e3ms", ""]
+    )
+    def test_target_is_a_time(self, target: str) -> None:
+        result = run("calibrate", "--target", target)
+
+        assert result.exit_code == 2
+        assert "250ms" in result.stderr
+
+    def test_missing_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(**_: int) -> None:
+            raise ImportError('pip install "starlette-auth-hashers[argon2]"')
+
+        monkeypatch.setattr(cli, "Argon2Hasher", fail)
+        result = run("calibrate")
+
+        assert result.exit_code == 2
+        assert "starlette-auth-hashers[argon2]" in result.stderr
+
+    def test_call_works_as_printed(self) -> None:
+        result = run("calibrate", "--algorithm", "pbkdf2")
+
+        hasher = eval(result.stdout, {"PBKDF2Hasher": PBKDF2Hasher})
+        assert repr(hasher) + "\n" == result.stdout
+
+
+class TestCommand:
+    def test_help_is_enough(self) -> None:
+        assert "audit" in run("--help").output
+        for command in ("audit", "calibrate"):
+            text = run(command, "--help").output
+            assert "Exit codes" in text
+            assert "OWASP" in text
+
+    def test_real_one(self, tmp_path: Path) -> None:
+        command = shutil.which("starlette-auth-hashers", path=str(Path(sys.executable).parent))
+        assert command is not None
+        path = tmp_path / "hashes"
+        path.write_text(f"{ARGON2}\n{HEX}\n")
+
+        done = subprocess.run(
+            [command, "audit", str(path)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "2 hashes" in done.stdout
+        assert HEX not in done.stdout + done.stderr
+
+        done = subprocess.run(
+            [command, "calibrate", "--target", "1ms", "--algorithm", "pbkdf2"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "PBKDF2Hasher(rounds=600000)\n")
+
+    @pytest.mark.parametrize("missing", ["typer", "rich"])
+    def test_missing_extra(self, missing: str) -> None:
+        code = f"import sys; sys.modules[{missing!r}] = None; import starlette_auth_hashers.cli"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+
+        assert done.returncode == 2
+        assert done.stderr == (
+            'The command needs its extra: pip install "starlette-auth-hashers[cli]"\n'
+        )
+
+    def test_audit_needs_no_bcrypt(self, run_python: Callable[..., str]) -> None:
+        code = f"""
+            import sys
+            sys.modules["bcrypt"] = None
+            from starlette_auth_hashers._recommendation import inspect
+            print(inspect({ARGON2!r}).verdict, inspect({BCRYPT!r}).verdict)
+        """
+        assert run_python(code) == "good good"
