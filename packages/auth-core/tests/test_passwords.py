@@ -153,6 +153,19 @@ class TestUpgrades:
         assert await UpgradingBasicAuth(user).verify("alice", "wrong") is None
         assert user.password == "old(secret)"
 
+    async def test_not_even_where_a_hasher_makes_a_new_hash_of_it(self) -> None:
+        class CarelessHasher(CountingHasher):
+            async def verify_and_update(
+                self, secret: str, hashed: str | None
+            ) -> tuple[bool, str | None]:
+                return False, f"new({secret})"
+
+        user = alice()
+        auth = UpgradingBasicAuth(user)
+        auth.hasher = CarelessHasher()
+        assert await auth.verify("alice", "wrong") is None
+        assert user.password == "new(secret)"
+
     async def test_no_new_hash_is_computed_where_none_can_be_stored(self) -> None:
         auth = BasicAuth(alice("old(secret)"))
         assert await auth.verify("alice", "secret")

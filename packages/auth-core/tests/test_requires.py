@@ -234,7 +234,9 @@ class TestWhatItGoesOn:
         # As FastAPI's dependencies may be; a route of Starlette takes them for ASGI apps.
         request = Request({"type": "http", "headers": [], "user": SimpleUser("a")})
         request.scope["auth"] = type("Auth", (), {"scopes": ["read"]})
-        response = requires("read")(endpoint)(request)
+        protected = requires("read")(endpoint)
+        assert inspect.iscoroutinefunction(protected) is isinstance(endpoint, Async)
+        response = protected(request)
         if inspect.isawaitable(response):
             response = await response
         assert response.body == b"Hello"

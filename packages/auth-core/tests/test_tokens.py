@@ -230,6 +230,9 @@ class TestAPITokens:
         for text in damaged:
             assert not is_well_formed(text, "shop")
 
+    def test_no_token_has_a_prefix_like_that(self) -> None:
+        assert not is_well_formed("é_" + "a" * 49, "é")
+
     def test_it_belongs_to_its_prefix(self) -> None:
         token = generate_token("shop_live")
         assert not is_well_formed(token, "shop")

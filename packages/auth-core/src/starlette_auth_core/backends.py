@@ -122,15 +122,28 @@ class AuthBackend(AuthenticationBackend, Generic[UserT], metaclass=_CheckedMeta)
         """
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
-        """Return what a 401 to *conn* asks for (RFC 9110 section 11.6.1).
+        """Return what a 401 asks for (RFC 9110 section 11.6.1): by default `scheme` with `realm`.
 
         Override it to keep scripts in a browser away from the password pop-up: answer a scheme
         that browsers do not know where `Sec-Fetch-Mode` is not `navigate`.
+
+        Args:
+            conn: The request or WebSocket that is answered.
+
+        Returns:
+            The challenges, each of which is sent in a line of its own.
         """
         return (Challenge(self.scheme, realm=self.realm),) if self.scheme else ()
 
     def get_scopes(self, user: UserT) -> Sequence[str]:
-        """Return what the authentication of *user* grants: by default `scopes`."""
+        """Return what the authentication of a user grants: by default `scopes`.
+
+        Args:
+            user: The user, as `verify` returned it.
+
+        Returns:
+            The scopes that `requires` asks for.
+        """
         return self.scopes
 
     def _check_settings(self) -> None:
@@ -185,7 +198,14 @@ class BaseBasicAuth(AuthBackend[UserT]):
         return AuthCredentials(self.get_scopes(user)), user
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
-        """Return the challenge of RFC 7617 section 2, which asks for UTF-8 (section 2.1)."""
+        """Return the challenge of RFC 7617 section 2, which asks for UTF-8 (section 2.1).
+
+        Args:
+            conn: The request or WebSocket that is answered.
+
+        Returns:
+            The one challenge; see `AuthBackend.challenges`.
+        """
         return (Challenge(self.scheme, realm=self.realm, charset="UTF-8"),)
 
     async def verify(self, username: str, password: str) -> UserT | None:
@@ -226,17 +246,35 @@ class BaseBasicAuth(AuthBackend[UserT]):
             raise AuthenticationUnavailable from error
 
     async def find_user(self, username: str) -> UserT | None:
-        """Return the user of that user-id, or None.
+        """Find a user.
 
-        Return None too for a user who may not log in: it is refused at the same cost.
+        Args:
+            username: The user-id. It holds no control characters and no lone surrogates.
+
+        Returns:
+            The user, or None where there is none of that user-id or one who may not log in: both
+            are refused at the same cost.
+
+        Raises:
+            TimeoutError: If it can't be told now. The answer is 503.
         """
         raise NotImplementedError
 
     async def verify_password(self, user: UserT, password: str) -> bool:
-        """Tell whether *password* is that of *user*, by `hasher`.
+        """Tell whether a password is the user's, by `hasher`.
 
         A hash that the hasher calls outdated is replaced through `replace_password_hash`. Where
         that is not overridden there is nowhere to store a new hash, and none is computed.
+
+        Args:
+            user: The user, as `find_user` returned it.
+            password: The password, in plain text.
+
+        Returns:
+            Whether it is right.
+
+        Raises:
+            TimeoutError: If it can't be told now. The answer is 503.
         """
         assert self.hasher is not None  # noqa: S101 - `verify` has made sure
         hashed = self.get_password_hash(user)
@@ -248,15 +286,28 @@ class BaseBasicAuth(AuthBackend[UserT]):
         return valid
 
     def get_password_hash(self, user: UserT) -> str | None:
-        """Return the stored hash of *user*: by default the attribute named `password_field`."""
+        """Return the stored hash of a user: by default the attribute named `password_field`.
+
+        Args:
+            user: The user, as `find_user` returned it.
+
+        Returns:
+            The hash, or None for a user without a password, who can't log in.
+        """
         hashed: str | None = getattr(user, self.password_field)
         return hashed
 
     async def replace_password_hash(self, user: UserT, old: str, new: str) -> None:
-        """Store *new* for *user*, provided that *old* is still what is stored.
+        """Store a new hash, provided that the old one is still what is stored.
 
-        Override it to have outdated hashes replaced on login. A failure is logged, and does not
-        fail the login.
+        Override it to have outdated hashes replaced on login. Do it in one statement (`UPDATE …
+        WHERE password = old`), so that a password changed meanwhile is not overwritten. Whatever
+        it raises is logged, and does not fail the login.
+
+        Args:
+            user: The user, as `find_user` returned it.
+            old: The hash that was verified.
+            new: The hash to store in its place.
         """
         raise NotImplementedError
 
@@ -328,17 +379,35 @@ class BaseTokenAuth(AuthBackend[UserT]):
 
     @abstractmethod
     async def verify(self, token: str) -> UserT | None:
-        """Return the user whom *token* stands for, or None where it is not valid.
+        """Find the user whom a token stands for.
 
         Compare a token with a fixed one through `secrets.compare_digest`, and look one up by
         `digest_token(token)`.
+
+        Args:
+            token: The token. It is not empty, and all visible ASCII.
+
+        Returns:
+            The user, or None where the token is not valid.
+
+        Raises:
+            TimeoutError: If it can't be told now. The answer is 503.
         """
 
     async def resolve(self, token: str) -> tuple[UserT, Sequence[str]] | None:
-        """Return the user and the scopes that *token* grants, or None where it is not valid.
+        """Find the user whom a token stands for, and the scopes that it grants.
 
         By default that is `verify` and `get_scopes`. Override it for tokens that have scopes of
-        their own.
+        their own; `authenticate` calls nothing else.
+
+        Args:
+            token: The token, as for `verify`.
+
+        Returns:
+            The user and the scopes, or None where the token is not valid.
+
+        Raises:
+            TimeoutError: If it can't be told now. The answer is 503.
         """
         user = _found(await self.verify(token))
         return None if user is None else (user, self.get_scopes(user))

@@ -45,20 +45,33 @@ def generate_token(prefix: str) -> str:
 
 
 def digest_token(token: str) -> str:
-    """Return what to store of *token*: its SHA-256 in lower-case hexadecimal, 64 characters.
+    """Return what to store of a token.
 
     Keep it in a unique, indexed column, and look tokens up by it. A fast digest is enough for 256
-    random bits (OWASP Password Storage Cheat Sheet is about secrets that people choose).
+    random bits: slow ones are for secrets that people choose (OWASP Password Storage Cheat Sheet).
+
+    Args:
+        token: The token.
+
+    Returns:
+        Its SHA-256 (FIPS 180-4) in lower-case hexadecimal, 64 characters.
     """
     # A lone surrogate is in no token, but must not be an error either.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def is_well_formed(token: str, prefix: str) -> bool:
-    """Tell whether *token* could have come from `generate_token(prefix)`.
+    """Tell whether a token could have come from `generate_token(prefix)`.
 
     The checksum keeps out what was mistyped or cut off. It is no secret, so a well-formed token
     is not yet a valid one.
+
+    Args:
+        token: Any text.
+        prefix: The prefix that the token was made with.
+
+    Returns:
+        Whether prefix, length, alphabet and checksum are right.
     """
     start, body = f"{prefix}_", token[len(prefix) + 1 :]
     return (
