@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 from packaging.requirements import Requirement
@@ -308,16 +309,15 @@ def built(session: nox.Session, package: str, suffix: str) -> Path:
 @each_package
 def sdist(session: nox.Session, package: str) -> None:
     """Unpack one built sdist, install it from there, and run the tests in it."""
-    folder = Path(session.create_tmp(), "sdist")
-    shutil.rmtree(folder, ignore_errors=True)
-    with tarfile.open(built(session, package, ".tar.gz")) as archive:
-        archive.extractall(folder, filter="data")
-    (unpacked,) = folder.iterdir()
-    session.install(
-        f"--find-links={DIST}", str(unpacked), f"--group={unpacked / 'pyproject.toml'}:test"
-    )
-    with session.chdir(unpacked):
-        session.run("pytest")
+    with TemporaryDirectory() as folder:  # away from the tree and its settings
+        with tarfile.open(built(session, package, ".tar.gz")) as archive:
+            archive.extractall(folder, filter="data")
+        (unpacked,) = Path(folder).iterdir()
+        session.install(
+            f"--find-links={DIST}", str(unpacked), f"--group={unpacked / 'pyproject.toml'}:test"
+        )
+        with session.chdir(unpacked):
+            session.run("pytest")
 
 
 @nox.session(python=PYTHONS, default=False, tags=["full"], requires=["build"], reuse_venv=False)

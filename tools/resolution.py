@@ -26,7 +26,8 @@ def main() -> None:
             versions = listed(python)
             assert versions[NAME].split(".")[0] != "0", versions
             assert versions["sqlalchemy"].startswith("1.4."), versions
-            run(installer, "check", python)
+            checked = run(installer, "check", python)
+            assert checked.returncode == 0, checked.stdout + checked.stderr
             print(f"{installer}: {WANTED} became {versions[NAME]}, a working set")
 
         with TemporaryDirectory() as folder:
