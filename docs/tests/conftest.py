@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 
@@ -5,5 +7,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sqlalchemy-2",
         action="store_true",
-        help="Follow the pages whose programs need SQLAlchemy 2, and no others.",
+        help="Run what needs SQLAlchemy 2, and nothing else.",
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    other = "test_programs.py" if config.getoption("--sqlalchemy-2") else "test_sqlalchemy_users.py"
+    return True if collection_path.name == other else None

@@ -50,7 +50,7 @@ async def read_text(request: Request, *names: str) -> list[str]:
     try:
         body: Any = json.loads(await request.body())
         values = [body[name] for name in names]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         values = []
     if not values or not all(isinstance(value, str) for value in values):
         raise HTTPException(400, f"Send an object of JSON with {' and '.join(names)}")
