@@ -412,6 +412,25 @@ def oldest(session: nox.Session, package: str) -> None:
 
 
 @nox.session(default=False, tags=["full"], reuse_venv=False)
+@nox.parametrize(
+    "engine",
+    [
+        nox.param(name, id=name, tags=["auth-hashers"])
+        for name in ("libpass", "bcrypt==4.0.*", "bcrypt==4.3.*", "bcrypt==5.*")
+    ],
+)
+def engines(session: nox.Session, engine: str) -> None:
+    """Test auth-hashers on another passlib or bcrypt: `nox -s "engines(libpass)"`."""
+    install_from_tree(session, "auth-hashers")
+    if engine == "libpass":
+        # It takes passlib's place, file by file.
+        session.install("pip")
+        session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "passlib")
+    session.install(engine)
+    session.run("pytest", "packages/auth-hashers/tests", *session.posargs)
+
+
+@nox.session(default=False, tags=["full"], reuse_venv=False)
 def audit(session: nox.Session) -> None:
     """Ask who knows of vulnerabilities in what we install; `-- --must` fails without an answer."""
     extras = (
