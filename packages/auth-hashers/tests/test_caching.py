@@ -16,6 +16,7 @@ from starlette_auth_hashers import (
     HasherBusy,
     MultiHasher,
     PBKDF2Hasher,
+    caching,
     waiting,
 )
 
@@ -162,6 +163,15 @@ class TestRemembering:
         hasher.verify_sync("a", "hash of a")
         hasher.clear()
         assert await hasher.verify("a", "hash of a")
+        assert len(inner.work) == 2
+
+    def test_what_a_forked_child_does(self, hasher: CachingHasher, inner: Counting) -> None:
+        hasher.verify_sync("a", "hash of a")
+        key, lock = hasher._key, hasher._lock
+        caching._start_afresh()
+        assert hasher._key != key
+        assert hasher._lock is not lock
+        assert hasher.verify_sync("a", "hash of a")
         assert len(inner.work) == 2
 
     def test_no_password_is_in_it(self, hasher: CachingHasher) -> None:

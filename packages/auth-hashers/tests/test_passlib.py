@@ -4,12 +4,14 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import bcrypt
 import pytest
+from passlib import registry
+from passlib.exc import MissingBackendError
 
-from starlette_auth_hashers import BCryptHasher, Hasher, LegacyHasher
+from starlette_auth_hashers import BCryptHasher, Hasher, LegacyHasher, _passlib
 
 ALL = """
     import logging
@@ -216,6 +218,23 @@ class TestMissingExtras:
                 assert hasher.verify_sync("secret", hasher.make_sync("secret"))
         """
         run_python(code)
+
+    @pytest.fixture
+    def _afresh(self) -> Iterator[None]:
+        _passlib._mended.cache_clear()
+        yield
+        _passlib._mended.cache_clear()
+
+    @pytest.mark.usefixtures("_afresh")
+    def test_in_this_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail() -> None:
+            raise MissingBackendError
+
+        monkeypatch.setitem(sys.modules, "bcrypt", None)
+        monkeypatch.setattr(registry.get_crypt_handler("argon2"), "get_backend", fail)
+        for name in ("argon2", "bcrypt"):
+            with pytest.raises(ImportError, match=f"hashers\\[{name}\\]"):
+                Hasher(name)
 
     def test_importing_needs_neither(self, run_python: Callable[..., str]) -> None:
         code = """

@@ -5,6 +5,7 @@ cores, since more would take more memory and finish nothing sooner; and they run
 priority, so that the event loop answers while they work.
 """
 
+import atexit
 import contextlib
 import contextvars
 import logging
@@ -107,9 +108,8 @@ _settings = _Settings()
 # An interpreter that exits waits until its executors have worked their queues off, before `atexit`
 # is asked. This is how concurrent.futures itself comes earlier; what registers later is called
 # first.
-if hasattr(threading, "_register_atexit"):
-    threading._register_atexit(_settings.drop_waiting)
-if hasattr(os, "register_at_fork"):
+getattr(threading, "_register_atexit", atexit.register)(_settings.drop_waiting)
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
     # Threads do not survive a fork, and a lock may have been held by one of them.
     os.register_at_fork(after_in_child=_settings.start_afresh)
 

@@ -215,5 +215,5 @@ def _start_afresh() -> None:
         hasher._start_afresh()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows
     os.register_at_fork(after_in_child=_start_afresh)
