@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from servers import Server, serving
 from store import ALICE, ZOE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
+
+ROOT = Path(__file__).parent.parent
 
 WHO = "async path => { const r = await fetch(path); return [r.status, await r.text()] }"
 LOGIN = """async ([path, username, password]) => {
@@ -52,6 +56,11 @@ class Dialogues:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        # A request that is paused goes on, and its answer may find it gone.
+        self.session.remove_listener("Fetch.authRequired", self._on_dialogue)
+        self.session.remove_listener("Fetch.requestPaused", self._on_request)
+        await self.session.send("Fetch.disable")
+        await asyncio.gather(*self._answers, return_exceptions=True)
         await self.session.detach()
 
     def _on_dialogue(self, event: dict[str, Any]) -> None:
@@ -96,6 +105,15 @@ class TestDialogue:
 class TestRecipe:
     """`challenges` that answers scripts in a scheme that browsers do not know."""
 
+    def test_is_that_of_the_readme(self) -> None:
+        readme = ROOT / "packages/auth-core/README.md"
+        app = ROOT / "tests-integration/apps/popup.py"
+        method = re.compile(r"^    def challenges.*?(?=\n\n|```)", re.MULTILINE | re.DOTALL)
+        recipes = [method.search(path.read_text(encoding="utf-8")) for path in (readme, app)]
+        first, second = (recipe and recipe[0].strip() for recipe in recipes)
+        assert first is not None
+        assert first == second
+
     async def test_script_asks_nobody(self, server: Server, page: Page) -> None:
         await page.goto(server.url)
         async with Dialogues(page) as dialogues:
@@ -109,7 +127,7 @@ class TestRecipe:
             wrong = await page.evaluate(LOGIN, ["/quiet/login", "alice", "wrong"])
         assert right == [200, None]
         # RFC 9110 section 15.5.2: a 401 has a challenge.
-        assert wrong == [401, 'Password realm="Restricted"']
+        assert wrong == [401, 'XBasic realm="Restricted"']
         assert dialogues.asked == []
 
     async def test_navigation_still_asks(self, server: Server, page: Page) -> None:

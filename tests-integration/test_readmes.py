@@ -14,7 +14,6 @@ ROOT = Path(__file__).parent.parent
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("packages/*/README.md"))]
 
 _BLOCK = re.compile(r"^```(python|console)\n(.+?)^```$", re.MULTILINE | re.DOTALL)
-_APP = re.compile(r"^app = Starlette\(", re.MULTILINE)
 
 
 def blocks(readme: Path) -> list[tuple[str, str]]:
@@ -70,12 +69,10 @@ def test_program_does_what_its_readme_says(
 ) -> None:
     file = tmp_path / "app.py"
     file.write_text(program, encoding="utf-8")
-    if not _APP.search(program):
-        assert not consoles
+    if not consoles:
         subprocess.run([sys.executable, file], check=True, timeout=PATIENCE, cwd=tmp_path)
         return
 
-    assert consoles, "an app without a request to try"
     with serving("app:app", folder=tmp_path) as server:
         server.wait_for("Application startup complete")
         token = re.search(r"^Your token: (\S+)$", server.output, re.MULTILINE)

@@ -46,7 +46,7 @@ class Passwords(BaseBasicAuth[User]):
         """
         if conn.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
             return super().challenges(conn)
-        return (Challenge("Password", realm=self.realm),)
+        return (Challenge("XBasic", realm=self.realm),)
 
 
 class _Tokens(BaseTokenAuth[User]):

@@ -16,12 +16,12 @@ store = Store(os.environ["DATABASE_URL"])
 
 
 class Quiet(ModelBasicAuth):
-    """Asks scripts in a scheme that browsers do not know: no password dialogue opens."""
+    """Asks scripts in a scheme that browsers do not know: the recipe of auth-core's README."""
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
         if conn.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
             return super().challenges(conn)
-        return (Challenge("Password", realm=self.realm),)
+        return (Challenge("XBasic", realm=self.realm),)
 
 
 async def page(request: Request) -> HTMLResponse:
