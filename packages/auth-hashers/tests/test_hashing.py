@@ -374,11 +374,24 @@ class TestLimits:
     def test_scram_forbids_some_characters(self) -> None:
         hasher = Hasher("scram", rounds=1)
 
-        with pytest.raises(ValueError, match="characters that it forbids") as caught:
+        with pytest.raises(ValueError, match="SASLprep") as caught:
             hasher.make_sync("\u0007")
         assert caught.value.__cause__ is caught.value.__context__ is None
         assert not hasher.verify_sync("\u0007", hasher.make_sync("secret"))
         hasher.dummy_verify_sync("\u0007")
+
+    def test_refusal_of_passlib_does_not_quote_the_password(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(secret: str) -> str:
+            raise ValueError(secret)
+
+        hasher = PBKDF2Hasher(rounds=1)
+        monkeypatch.setattr(hasher._algorithm.handler, "hash", refuse)
+        with pytest.raises(ValueError, match="passlib refuses it") as caught:
+            hasher.make_sync("secret")
+        assert "secret" not in repr(caught.value)
+        assert caught.value.__cause__ is caught.value.__context__ is None
 
     def test_bcrypt_verifies_old_hashes_of_longer_passwords(self) -> None:
         long = "x" * 80

@@ -33,6 +33,7 @@ def _quietly() -> Iterator[None]:
 with _quietly():
     from passlib import registry
     from passlib.exc import MissingBackendError
+    from passlib.utils import saslprep
     from passlib.utils.binary import bcrypt64
     from passlib.utils.handlers import GenericHandler, PrefixWrapper
 
@@ -82,9 +83,8 @@ class Algorithm(Verifier):
             return str(self.handler.hash(secret))
         except ValueError:
             pass
-        # Raised here, without a cause: passlib may quote the password. SASLprep (RFC 4013) forbids
-        # some characters.
-        raise ValueError(f"{self.name} can't hash this password: it has characters that it forbids")
+        # Raised here, without a cause: passlib may quote the password.
+        raise ValueError(f"{self.name} can't hash this password: passlib refuses it")
 
     def imitate(self, secret: str) -> None:
         """Do the work of a check that fails, at the costs of a new hash."""
@@ -121,6 +121,11 @@ class Algorithm(Verifier):
         """Say why *secret* can't be hashed anew, if that is so; old hashes of it may exist."""
         if _unwrapped(self.handler).name in _SEVEN_BITS and not secret.isascii():
             return "it has characters outside of ASCII, of which it takes seven bits only"
+        if self.name == "scram":
+            try:
+                saslprep(secret)
+            except ValueError:
+                return "it has characters that SASLprep (RFC 4013) forbids"
         limit = getattr(self.handler, "truncate_size", None)
         return None if limit is None else _longer_than(limit, secret)
 
