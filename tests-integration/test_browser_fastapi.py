@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import unavailable
 from playwright.async_api import Browser, BrowserContext, Error, Locator, Page, Route, expect
-from servers import Server, serving
+from servers import Server, serving, unavailable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 

@@ -14,8 +14,7 @@ import requests
 import store
 import websockets.asyncio.client
 import websockets.exceptions
-from conftest import unavailable
-from servers import PATIENCE, Server, serving
+from servers import PATIENCE, Server, serving, unavailable
 from store import ALICE, ZOE
 
 FETCH = Path(__file__).with_name("fetch.mjs")
