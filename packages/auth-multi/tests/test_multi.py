@@ -163,7 +163,7 @@ class TestTryingBackendsInOrder:
         answer = success("second", "and more")
         result = await kind([Scripted(), Scripted(answer)]).authenticate(connection())
         assert result is answer
-        assert result[0].scopes == ["second", "and more"]
+        assert answer[0].scopes == ["second", "and more"]
 
     @both
     async def test_credentials_for_none_are_an_anonymous_request(

@@ -95,8 +95,10 @@ def test_quickstart_with_a_hasher_answers_the_same() -> None:
             self.username = username
             self.password = password
 
+    password_hasher = PBKDF2Hasher(rounds=1000)
+
     class BasicAuth(BaseBasicAuth):
-        hasher = PBKDF2Hasher(rounds=1000)
+        hasher = password_hasher
 
         async def find_user(self, username: str) -> User | None:
             return users.get(username)
@@ -108,7 +110,7 @@ def test_quickstart_with_a_hasher_answers_the_same() -> None:
     def on_error(conn: HTTPConnection, error: Exception) -> PlainTextResponse:
         return PlainTextResponse(str(error), status_code=401)
 
-    users = {"alice": User("alice", BasicAuth.hasher.make_sync("alicepwd"))}
+    users = {"alice": User("alice", password_hasher.make_sync("alicepwd"))}
     middleware = Middleware(AuthenticationMiddleware, backend=BasicAuth(), on_error=on_error)
     client = TestClient(Starlette(routes=[Route("/protected", protected)], middleware=[middleware]))
 
