@@ -231,6 +231,7 @@ async def nothing_left_behind(anyio_backend: str) -> AsyncIterator[None]:
     for thread in threading.enumerate():  # aiosqlite's, after a file that could not be opened
         if "_connection_worker_thread" in thread.name:
             thread.join()
+    await asyncio.sleep(0)  # Now the event loop lets go of what the threads gave it.
 
 
 @pytest.fixture

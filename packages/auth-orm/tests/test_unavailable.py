@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
     from conftest import Hasher, Log, Server, Store
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # aiosqlite leaves a connection to the garbage collector whose opening was cancelled.
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 TOKEN = generate_token("shop")
 # What is waited for never comes: no test gets to an end earlier or later because of it.

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from conftest import Hasher, Log, Store
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    # aiosqlite leaves a connection to the garbage collector whose opening was cancelled.
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 
 async def test_outdated_hash_is_replaced(store: Store, hasher: Hasher) -> None:
