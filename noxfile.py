@@ -162,7 +162,7 @@ def tests(session: nox.Session, package: str) -> None:
     session.run("coverage", "report", env=env)
 
 
-@nox.session(tags=["quick", "full"])
+@nox.session(tags=["full"])
 def integration(session: nox.Session) -> None:
     """Test all packages together: real servers, real databases, and the code in the READMEs."""
     install_from_tree(session, *PACKAGES, beside=tools("integration"))
