@@ -124,8 +124,9 @@ def check_link(link: str, page: Page, pages: dict[Path, Page]) -> Iterator[str]:
     if parts.scheme or parts.netloc:
         if parts.scheme not in {"https", "mailto"}:
             yield f"{link} is not https"
+        url = link.partition("#")[0]
         for prefix, is_there in ((FILES, Path.is_file), (FOLDERS, Path.is_dir)):
-            if link.startswith(prefix) and not is_there(ROOT / link.removeprefix(prefix)):
+            if url.startswith(prefix) and not is_there(ROOT / url.removeprefix(prefix)):
                 yield f"{link} is not in the repository"
         return
     if parts.path.startswith("/") and page.file.name != "404.html":
