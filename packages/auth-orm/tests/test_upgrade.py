@@ -85,6 +85,25 @@ async def test_password_changed_meanwhile_is_not_overwritten(store: Store, hashe
     assert await backend.verify("alice", "changed") is not None
 
 
+@pytest.mark.parametrize("disabled", ["", "!", "n", None])
+async def test_password_disabled_meanwhile_stays_disabled(
+    store: Store, hasher: Hasher, log: Log, disabled: str | None
+) -> None:
+    alice = await store.add("alice", hasher.make("pwd", "old"))
+    backend: Any = ModelBasicAuth(store.User, hasher=hasher)
+    hasher.gate.clear()
+
+    login = asyncio.create_task(backend.verify("alice", "pwd"))
+    await hasher.arrived(1)
+    await store.database.execute(store.User.table.update().values(password=disabled))
+    hasher.gate.set()
+    await login
+
+    assert await store.stored(alice) == disabled
+    assert await backend.verify("alice", "pwd") is None
+    assert log.messages == []
+
+
 async def test_user_deleted_meanwhile_stays_deleted(store: Store, hasher: Hasher, log: Log) -> None:
     await store.add("alice", hasher.make("pwd", "old"))
     backend: Any = ModelBasicAuth(store.User, hasher=hasher)

@@ -120,8 +120,7 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
             return
         await self._swap(user, old, new)
         stored = await self._fetch_hash(user)
-        if stored not in {None, old, new} and new.startswith(stored):
-            # MySQL and MariaDB cut what is too long, unless they are strict. Nobody could log in.
+        if stored is not None and _is_cut(stored, old, new):
             await self._swap(user, stored, old)
             logger.error(
                 "The database cut a new password hash, the old one was put back: "
@@ -167,3 +166,9 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         statement = select(model).where(key_of(model) == user.pk)
         rows = await fetch(model, statement, seconds=self.query_timeout)
         return rows[0][model.table.columns[self.password_field]] if rows else None
+
+
+def _is_cut(stored: str, old: str, new: str) -> bool:
+    # MySQL and MariaDB cut what is too long, unless they are strict, and the user could not log in
+    # any more. The old hash had room; what is shorter was put there by somebody else.
+    return len(old) <= len(stored) < len(new) and new.startswith(stored)
