@@ -209,6 +209,7 @@ def docs(session: nox.Session) -> None:
     if "--serve" in session.posargs:
         session.run("zensical", "serve")
         return
+    session.run("mypy", "docs/check_site.py")
     session.run("zensical", "build", "--strict", "--clean")
     session.run("python", "docs/check_site.py")
 

@@ -220,16 +220,24 @@ def exported(file: Path) -> list[str]:
     return []
 
 
+class Collector(logging.Handler):
+    """Keeps what griffe says of docstrings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
 def check_docstrings() -> Iterator[str]:
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = records.append  # type: ignore[method-assign]  # shorter than a class
-    logging.getLogger("griffe").addHandler(handler)
+    collector = Collector()
+    logging.getLogger("griffe").addHandler(collector)
     for package in PACKAGES:
         name = f"starlette_{package.replace('-', '_')}"
-        loaded = griffe.load(name, search_paths=[str(ROOT / "packages" / package / "src")])
-        parse_all(loaded)
-    yield from (record.getMessage() for record in records)
+        parse_all(griffe.load(name, search_paths=[ROOT / "packages" / package / "src"]))
+    yield from collector.messages
 
 
 def parse_all(thing: griffe.Object | griffe.Alias) -> None:
