@@ -97,8 +97,9 @@ async def test_password_disabled_meanwhile_stays_disabled(
     await hasher.arrived(1)
     await store.database.execute(store.User.table.update().values(password=disabled))
     hasher.gate.set()
-    await login
+    user = await login
 
+    assert user.password == disabled
     assert await store.stored(alice) == disabled
     assert await backend.verify("alice", "pwd") is None
     assert log.messages == []

@@ -119,7 +119,8 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         if not self._has_room(user, new):
             return
         await self._swap(user, old, new)
-        stored = await self._fetch_hash(user)
+        await self._refresh(user)
+        stored = getattr(user, self.password_field)
         if stored is not None and _is_cut(stored, old, new):
             await self._swap(user, stored, old)
             logger.error(
@@ -128,9 +129,7 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
                 self.password_field,
                 type(user).__name__,
             )
-            stored = await self._fetch_hash(user)
-        if stored is not None:
-            setattr(user, self.password_field, stored)
+            await self._refresh(user)
 
     def _load_model(self) -> type[UserT]:
         model = load_model(self.model)
@@ -161,11 +160,11 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         statement = model.table.update().where(key_of(model) == user.pk, password == old)
         await execute(model, statement.values({password: new}), seconds=self.query_timeout)
 
-    async def _fetch_hash(self, user: Any) -> str | None:
+    async def _refresh(self, user: Any) -> None:
         model: Any = type(user)
         statement = select(model).where(key_of(model) == user.pk)
-        rows = await fetch(model, statement, seconds=self.query_timeout)
-        return rows[0][model.table.columns[self.password_field]] if rows else None
+        for row in await fetch(model, statement, seconds=self.query_timeout):
+            setattr(user, self.password_field, row[model.table.columns[self.password_field]])
 
 
 def _is_cut(stored: str, old: str, new: str) -> bool:
