@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy.exc
 from pages import PROGRAMS
 
 from starlette_auth_core import AuthenticationUnavailable
@@ -94,23 +95,40 @@ def test_password_changed_meanwhile_is_not_overwritten(example: Any) -> None:
     assert example.stored() == changed
 
 
-def test_database_that_is_down_is_unavailable(example: Any) -> None:
-    Path("users.db").mkdir()  # so that it can't be opened
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(),
+        sqlalchemy.exc.OperationalError("SELECT", {}, Exception()),
+        sqlalchemy.exc.InterfaceError("SELECT", {}, Exception()),
+        sqlalchemy.exc.TimeoutError(),  # of the pool; it is none of Python's
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_database_that_is_down_is_unavailable(example: Any, error: Exception) -> None:
+    class Down:
+        async def __aenter__(self) -> None:
+            raise error
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    example.sessions = Down
     with pytest.raises(AuthenticationUnavailable):
         asyncio.run(example.backend().verify("alice", "alicepwd"))
 
 
 def test_database_that_is_slow_is_unavailable(example: Any) -> None:
-    async def test() -> None:
-        await example.add("alice")
-        backend = example.backend()
-        backend.query_timeout = 0.2
-        with sqlite3.connect("users.db") as connection:
-            connection.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(AuthenticationUnavailable):
-                await backend.verify("alice", "alicepwd")
+    class Slow:
+        async def __aenter__(self) -> None:
+            await asyncio.sleep(60)
 
-    example.run(test())
+        async def __aexit__(self, *_: object) -> None: ...
+
+    example.sessions = Slow
+    backend = example.backend()
+    backend.query_timeout = 0.01
+    with pytest.raises(AuthenticationUnavailable):
+        asyncio.run(backend.verify("alice", "alicepwd"))
 
 
 def test_column_that_the_model_lacks(example: Any) -> None:
