@@ -93,7 +93,6 @@ async def find_own(request: Request) -> Token:
     row: Token | None = await tokens.first()
     if row is None:
         raise HTTPException(404)
-    row.user = request.user
     return row
 
 
