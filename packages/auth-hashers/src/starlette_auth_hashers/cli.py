@@ -93,8 +93,9 @@ def _read(source: str, column: str | None) -> Iterator[str]:
         return
     try:
         if source == "-":
-            lines: Iterable[str] = rich.progress.track(sys.stdin, "Auditing", console=_messages)
-            yield from _pick(lines, column)
+            with rich.progress.Progress(console=_messages) as progress:
+                lines = progress.track(sys.stdin, total=None, description="Auditing")
+                yield from _pick(lines, column)
         else:
             with rich.progress.open(
                 source, "r", encoding="utf-8", errors="replace", newline="", console=_messages
