@@ -105,11 +105,11 @@ class TestDialogue:
 class TestRecipe:
     """`challenges` that answers scripts in a scheme that browsers do not know."""
 
-    def test_is_that_of_the_readme(self) -> None:
-        readme = ROOT / "packages/auth-core/README.md"
+    def test_is_that_of_the_guide(self) -> None:
+        guide = ROOT / "docs/programs/single_page/app.py"
         app = ROOT / "tests-integration/apps/popup.py"
-        method = re.compile(r"^    def challenges.*?(?=\n\n|```)", re.MULTILINE | re.DOTALL)
-        recipes = [method.search(path.read_text(encoding="utf-8")) for path in (readme, app)]
+        method = re.compile(r"^    def challenges.*?(?=\n\n)", re.MULTILINE | re.DOTALL)
+        recipes = [method.search(path.read_text(encoding="utf-8")) for path in (guide, app)]
         first, second = (recipe and recipe[0].strip() for recipe in recipes)
         assert first is not None
         assert first == second
@@ -127,7 +127,7 @@ class TestRecipe:
             wrong = await page.evaluate(LOGIN, ["/quiet/login", "alice", "wrong"])
         assert right == [200, None]
         # RFC 9110 section 15.5.2: a 401 has a challenge.
-        assert wrong == [401, 'XBasic realm="Restricted"']
+        assert wrong == [401, 'FormBased realm="Restricted"']
         assert dialogues.asked == []
 
     async def test_navigation_still_asks(self, server: Server, page: Page) -> None:

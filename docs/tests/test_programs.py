@@ -1,31 +1,29 @@
 """What the guides say of their programs, and no command on the page shows."""
 
 import asyncio
-import contextlib
+import hashlib
 import importlib.util
-import os
+import re
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import anyio
-import databases
 import httpx2
 import pytest
+from databases_of_tests import SERVERS, a_database
 from pages import PAGES, PROGRAMS
 from reader import follow, reading
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from starlette_auth_core.authorization import MAX_CREDENTIALS_SIZE
+from starlette_auth_core.tokens import generate_token
 from starlette_auth_hashers import PBKDF2Hasher
-
-# Where servers for tests may be found: the variables are those of the packages' own tests.
-SERVERS = {
-    "TEST_POSTGRESQL_URL": "postgresql://postgres@127.0.0.1:5432/test",
-    "TEST_MYSQL_URL": "mysql://root@127.0.0.1:3306/test",
-}
 
 Load = Callable[..., Any]
 
@@ -184,6 +182,97 @@ class TestChangingPasswords:
         assert (response.status_code, "rather" in response.text) == (400, False)
 
 
+class TestOwnStorage:
+    ALICE = "INSERT INTO users (username, password) VALUES (?, ?)"
+
+    @pytest.fixture
+    def program(self, load: Load) -> Any:
+        program = load("own_storage")
+        program.query("CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT, password TEXT)")
+        program.BasicAuth.hasher = PBKDF2Hasher(rounds=1)
+        return program
+
+    def test_a_password_changed_meanwhile_is_not_overwritten(self, program: Any) -> None:
+        program.query(self.ALICE, "alice", "old")
+        auth = program.BasicAuth()
+        user = asyncio.run(auth.find_user("alice"))
+        asyncio.run(auth.replace_password_hash(user, "old", "new"))
+        asyncio.run(auth.replace_password_hash(user, "old", "newer"))
+        assert asyncio.run(auth.find_user("alice")).password == "new"
+
+    @pytest.mark.parametrize("username", ["jos\u00e9", "jose\u0301"])
+    @pytest.mark.parametrize("password", ["\u00fc", "u\u0308"])
+    def test_both_spellings_are_one(
+        self, program: Any, load: Load, username: str, password: str
+    ) -> None:
+        stored = program.BasicAuth.hasher.make_sync("\u00fc")
+        program.query(self.ALICE, "jos\u00e9", stored)
+        auth = load("own_storage", "normalizing").NormalizingAuth()
+        user = asyncio.run(auth.verify(username, password))
+        assert user is not None
+        assert asyncio.run(auth.verify(username, "u")) is None
+
+    @pytest.mark.parametrize("hashed", [None, "", "!", "$", "a$", "$é", "a$b$c"])
+    def test_whatever_is_stored_is_a_wrong_hash_of_scrypt(
+        self, load: Load, monkeypatch: pytest.MonkeyPatch, hashed: str | None
+    ) -> None:
+        real = hashlib.scrypt
+
+        def cheap(password: bytes, *, salt: bytes, n: int, r: int, p: int) -> bytes:
+            return real(password, salt=salt, n=2, r=r, p=1)
+
+        monkeypatch.setattr("hashlib.scrypt", cheap)
+        program = load("own_storage", "scrypt_app")
+        hasher = program.ScryptHasher()
+        assert asyncio.run(hasher.verify("", hashed)) is False
+        update = hasher.verify_and_update("secret", hasher.make("secret"))
+        assert asyncio.run(update) == (True, None)
+        auth = program.BasicAuth()
+        assert asyncio.run(auth.verify("alice", "\ud800")) is None
+
+
+class TestSinglePage:
+    BASIC = 'Basic realm="Restricted", charset="UTF-8"'
+    IGNORED = 'FormBased realm="Restricted"'
+
+    @pytest.fixture
+    def client(self, load: Load) -> TestClient:
+        program = load("single_page")
+        program.BasicAuth.hasher = PBKDF2Hasher(rounds=1)
+
+        async def login(request: Request) -> PlainTextResponse:
+            return PlainTextResponse("Wrong", 401)
+
+        program.app.router.routes.append(Route("/login", login))
+        return TestClient(program.app)
+
+    @pytest.mark.parametrize("path", ["/protected", "/login"])
+    @pytest.mark.parametrize("auth", [None, ("eve", "wrong")])
+    @pytest.mark.parametrize("mode", ["cors", "same-origin", "no-cors", "websocket"])
+    def test_scripts_are_asked_for_what_browsers_ignore(
+        self, client: TestClient, mode: str, auth: tuple[str, str] | None, path: str
+    ) -> None:
+        response = client.get(path, auth=auth, headers={"Sec-Fetch-Mode": mode})
+        assert response.status_code == 401
+        assert response.headers.get_list("www-authenticate") == [self.IGNORED]
+
+    @pytest.mark.parametrize("path", ["/protected", "/login"])
+    @pytest.mark.parametrize("auth", [None, ("eve", "wrong")])
+    @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Mode": "navigate"}])
+    def test_people_are_asked_for_basic(
+        self, client: TestClient, headers: dict[str, str], auth: Any, path: str
+    ) -> None:
+        response = client.get(path, auth=auth, headers=headers)
+        assert response.status_code == 401
+        assert response.headers.get_list("www-authenticate") == [self.BASIC]
+
+
+def test_the_limit_is_the_documented_one() -> None:
+    assert MAX_CREDENTIALS_SIZE == 8 * 1024
+    page = (PAGES / "security.md").read_text()
+    assert "more than 8 KiB of credentials (`MAX_CREDENTIALS_SIZE`" in page
+
+
 class TestTokens:
     @pytest.fixture
     def client(self, load: Load) -> Iterator[TestClient]:
@@ -208,6 +297,13 @@ class TestTokens:
         headers = {"Authorization": f"Bearer {issued['token']}"}
         assert client.get("/protected", headers=headers).status_code == 200
 
+    def test_the_pattern_finds_them_in_a_text(self) -> None:
+        page = (PAGES / "guides/tokens.md").read_text()
+        (pattern,) = re.findall(r"the pattern is `(.*?)`", page)
+        token = generate_token("shop")
+        assert re.findall(pattern, f'{{"key": "{token}"}} and {token}.') == [token, token]
+        assert not re.search(pattern, f"work{token} {token}a")
+
     def test_an_answer_with_one_is_not_stored(self, client: TestClient) -> None:
         response = client.post("/tokens", auth=("alice", "alicepwd"))
         assert response.headers["Cache-Control"] == "no-store"
@@ -223,26 +319,6 @@ def test_fastapi_websocket_route(load: Load) -> None:
         pass
     assert caught.value.status_code == 401
     assert caught.value.headers["WWW-Authenticate"].startswith("Bearer ")
-
-
-@contextlib.contextmanager
-def a_database(variable: str) -> Iterator[str]:
-    """Provide a new database on the server that an environment variable names."""
-    url = os.environ.get(variable, SERVERS[variable])
-    name = f"docs_{uuid.uuid4().hex}"
-
-    async def execute(statement: str) -> None:
-        async with databases.Database(url, min_size=1) as database:
-            await database.execute(statement)
-
-    try:
-        asyncio.run(execute(f"CREATE DATABASE {name}"))
-    except Exception as error:  # noqa: BLE001 - drivers raise errors of their own
-        reason = f"There is no server at {variable}: {error}"
-        # In CI a skipped test would look like one that passed.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    yield f"{url.rpartition('/')[0]}/{name}"
-    asyncio.run(execute(f"DROP DATABASE {name}"))
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -16,12 +16,14 @@ store = Store(os.environ["DATABASE_URL"])
 
 
 class Quiet(ModelBasicAuth):
-    """Asks scripts in a scheme that browsers do not know: the recipe of auth-core's README."""
+    """Asks scripts in a scheme that browsers do not know: the recipe of the documentation."""
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
-        if conn.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":
-            return super().challenges(conn)
-        return (Challenge("XBasic", realm=self.realm),)
+        # The browser's own dialogue comes up for `Basic`. A script gets a scheme that the browser
+        # does not know, and shows the page's form.
+        if conn.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+            return (Challenge("FormBased", realm=self.realm),)
+        return super().challenges(conn)
 
 
 async def page(request: Request) -> HTMLResponse:
