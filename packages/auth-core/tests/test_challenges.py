@@ -125,6 +125,19 @@ class TestBackends:
         with pytest.raises(ValueError, match="realm"):
             of_instance()
 
+    def test_so_does_one_that_only_an_own_challenge_would_name(self) -> None:
+        class CustomAuth(AuthBackend):
+            realm = "a\r\nSet-Cookie: b=c"
+
+            async def authenticate(self, conn: HTTPConnection) -> None:
+                return None
+
+            def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
+                return (Challenge("Custom", realm=self.realm),)
+
+        with pytest.raises(ValueError, match="realm"):
+            CustomAuth()
+
     @pytest.mark.parametrize("base", [BasicAuth, TokenAuth, APIKeyAuth])
     @pytest.mark.parametrize("scheme", ["", "To ken", "Tok\nen"])
     def test_a_bad_scheme_fails_at_construction(self, base: type[AuthBackend], scheme: str) -> None:

@@ -387,3 +387,30 @@ class TestMistakes:
         auth = type("Auth", (BasicAuth,), {place: false})(alice())
         with pytest.raises(InvalidCredentials):
             await auth.authenticate(connect(header("alice", "secret")))
+
+    @pytest.mark.parametrize("answer", [(False, None), "no", object()])
+    async def test_what_is_true_without_being_a_bool_lets_nobody_in(
+        self, answer: object, connect: Connect
+    ) -> None:
+        # `return await hasher.verify_and_update(…)` is a tuple, and true whatever it says.
+        async def answers(*args: object) -> object:
+            return answer
+
+        auth = type("Auth", (BasicAuth,), {"verify_password": answers})(alice())
+        with pytest.raises(TypeError, match="verify_password must return a bool"):
+            await auth.authenticate(connect(header("alice", "secret")))
+
+    async def test_a_database_may_spell_true_as_1(self) -> None:
+        async def one(*args: object) -> int:
+            return 1
+
+        auth = type("Auth", (BasicAuth,), {"verify_password": one})(alice())
+        assert await auth.verify("alice", "secret") is not None
+
+    async def test_scopes_of_a_user_in_a_string(self, connect: Connect) -> None:
+        def string(*args: object) -> str:
+            return "admin"
+
+        auth = type("Auth", (BasicAuth,), {"get_scopes": string})(alice())
+        with pytest.raises(TypeError, match="scopes"):
+            await auth.authenticate(connect(header("alice", "secret")))

@@ -120,6 +120,23 @@ class TestLoggingIn:
         with pytest.raises(InvalidCredentials):
             await BooleanLookup().authenticate(connect(b"Token abc"))
 
+    @pytest.mark.parametrize("user", [None, False])
+    async def test_scopes_without_a_user_let_nobody_in(self, user: Any, connect: Connect) -> None:
+        class HastyLookup(Lookup):
+            async def resolve(self, token: str) -> Any:
+                return user, ["admin"]
+
+        with pytest.raises(InvalidCredentials):
+            await HastyLookup().authenticate(connect(b"Token abcd"))
+
+    async def test_scopes_in_a_string_grant_no_letters(self, connect: Connect) -> None:
+        class HastyLookup(Lookup):
+            async def resolve(self, token: str) -> tuple[str, Sequence[str]] | None:
+                return "bob", "admin"
+
+        with pytest.raises(TypeError, match="scopes"):
+            await HastyLookup().authenticate(connect(b"Token abcd"))
+
     def test_verify_has_to_be_written(self) -> None:
         bases: list[Any] = [BaseTokenAuth, BaseBearerAuth, BaseAPIKeyAuth]
         for base in bases:
@@ -192,6 +209,12 @@ class TestAPITokens:
         token = generate_token(prefix)
         assert re.fullmatch(rf"\b{prefix}_[0-9A-Za-z]{{49}}\b", token)
         assert is_well_formed(token, prefix)
+
+    def test_the_documented_pattern_finds_them_in_a_text(self) -> None:
+        pattern = r"\bshop_[0-9A-Za-z]{49}\b"
+        token = generate_token("shop")
+        assert re.findall(pattern, f'{{"key": "{token}"}} and {token}.') == [token, token]
+        assert not re.search(pattern, f"work{token} {token}a")
 
     def test_every_one_is_new(self) -> None:
         assert len({generate_token("shop") for _ in range(1000)}) == 1000

@@ -97,7 +97,8 @@ class AuthBackend(AuthenticationBackend, Generic[UserT], metaclass=_CheckedMeta)
         scopes: What a successful authentication grants.
 
     Raises:
-        TypeError: At construction, if `scopes` is a string, in which each letter would be a scope.
+        TypeError: If the scopes are a string, in which each letter would be one: at construction,
+            or in a request where `get_scopes` is overridden.
         ValueError: At construction, if no header can carry `scheme` or `realm`.
     """
 
@@ -147,10 +148,9 @@ class AuthBackend(AuthenticationBackend, Generic[UserT], metaclass=_CheckedMeta)
         return self.scopes
 
     def _check_settings(self) -> None:
-        if self.scheme:
-            Challenge(self.scheme, realm=self.realm)
-        if isinstance(self.scopes, str):
-            raise TypeError(f"scopes must be a sequence of names: use ({self.scopes!r},)")
+        # The realm is for challenges of one's own too.
+        Challenge(self.scheme or "Unnamed", realm=self.realm)
+        _check_scopes(self.scopes)
 
 
 class BaseBasicAuth(AuthBackend[UserT]):
@@ -195,7 +195,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
             raise AuthenticationUnavailable from error
         if user is None:
             raise InvalidCredentials(username=credentials.username)
-        return AuthCredentials(self.get_scopes(user)), user
+        return _granted(self.get_scopes(user)), user
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
         """Return the challenge of RFC 7617 section 2, which asks for UTF-8 (section 2.1).
@@ -224,7 +224,8 @@ class BaseBasicAuth(AuthBackend[UserT]):
 
         Raises:
             AuthenticationUnavailable: If finding or hashing ran into a `TimeoutError`.
-            TypeError: If nothing says how to check a password.
+            TypeError: If nothing says how to check a password, or `verify_password` returns what
+                is true without being a bool.
         """
         if self.hasher is None and not self._overrides("verify_password"):
             raise TypeError(
@@ -240,8 +241,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
             if user is None:
                 await self._verify_nobody(username, password)
                 return None
-            right = await self.verify_password(user, password)
-            return user if _awaited(right) else None
+            return user if _is_right(await self.verify_password(user, password)) else None
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
 
@@ -372,10 +372,10 @@ class BaseTokenAuth(AuthBackend[UserT]):
             raise
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
-        if found is None:
+        user, scopes = found or (None, ())
+        if _found(user) is None:
             raise InvalidCredentials(challenge=self._failure(conn))
-        user, scopes = found
-        return AuthCredentials(scopes), user
+        return _granted(scopes), user
 
     @abstractmethod
     async def verify(self, token: str) -> UserT | None:
@@ -480,10 +480,27 @@ def _check_charset(charset: str) -> None:
         pass  # one of more than a byte for each character
 
 
+def _check_scopes(scopes: Sequence[str]) -> None:
+    if isinstance(scopes, str):
+        raise TypeError(f"scopes must be a sequence of names: use ({scopes!r},)")
+
+
+def _granted(scopes: Sequence[str]) -> AuthCredentials:
+    _check_scopes(scopes)
+    return AuthCredentials(scopes)
+
+
 def _found(user: UserT | None) -> UserT | None:
     # `return False` in a `verify` or `find_user` means None to whoever wrote it. Taken for a user,
     # it would be let in.
     return None if user is False else _awaited(user)
+
+
+def _is_right(answer: object) -> bool:
+    # The tuple of `verify_and_update` is true, whatever it says. Some databases say 1.
+    if _awaited(answer) and not isinstance(answer, int):
+        raise TypeError(f"verify_password must return a bool; got a {type(answer).__name__}")
+    return bool(answer)
 
 
 def _awaited(result: _ResultT) -> _ResultT:
