@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .challenges import replace_entry
+from .challenges import Challenge, replace_entry
 from .exceptions import AuthenticationUnavailable, InvalidCredentials
 from .refusals import BACKEND, challenges_of, deny, error_response
 
@@ -82,42 +82,49 @@ class AuthenticationMiddleware:
             except AuthenticationError as error:
                 if self.on_invalid == "reject" or isinstance(error, AuthenticationUnavailable):
                     raise
-                answer.error, result = error, None
+                answer.keep(error)
+                result = None
             scope["auth"], scope["user"] = result or (AuthCredentials(), UnauthenticatedUser())
             await self.app(scope, receive, answer.send)
         except AuthenticationError as error:
             if answer.started:
                 raise
-            answer.error = error
+            answer.keep(error)
             await deny(conn, self.on_error(conn, error), receive, answer.send)
 
 
 class _Answer:
     # The response to one request, on its way out: a 401 without a challenge gets the backend's.
 
-    __slots__ = ("_backend", "_conn", "_send", "error", "started")
+    __slots__ = ("_backend", "_conn", "_own", "_send", "started")
 
     def __init__(self, conn: HTTPConnection, backend: AuthenticationBackend, send: Send) -> None:
         self._conn = conn
         self._backend = backend
         self._send = send
-        self.error: AuthenticationError | None = None
+        self._own: Challenge | None = None
         self.started = False
+
+    def keep(self, error: AuthenticationError) -> None:
+        # Not the error itself: it holds the frame that holds this answer, and in such a circle
+        # both would stay, credentials and all, until a garbage collection.
+        self._own = error.challenge if isinstance(error, InvalidCredentials) else None
 
     # No coroutine: handing on what the server returns is half the cost.
     def send(self, message: Message) -> Awaitable[None]:
         if not self.started and message["type"] in _STARTS:
             self.started = True
             if message.get("status") == 401 and message["type"] in _RESPONSE_START:
-                self._add_challenges(message)
+                message = self._challenged(message)
         return self._send(message)
 
-    def _add_challenges(self, start: Message) -> None:
+    def _challenged(self, start: Message) -> Message:
         headers = list(start.get("headers", ()))
         if not any(name.lower() == _WWW_AUTHENTICATE for name, _ in headers):
-            own = self.error.challenge if isinstance(self.error, InvalidCredentials) else None
-            challenges = replace_entry(challenges_of(self._conn, self._backend), own)
-            start["headers"] = headers + [
+            challenges = replace_entry(challenges_of(self._conn, self._backend), self._own)
+            headers += [
                 (_WWW_AUTHENTICATE, challenge.to_header().encode("ascii"))
                 for challenge in challenges
             ]
+        # A copy: the app may send the same message again, to somebody else.
+        return {**start, "headers": headers}
