@@ -213,6 +213,22 @@ class TestA401OfTheApp:
         response = await fetch(AuthenticationMiddleware(app, BasicAuth()))
         assert challenges(response) == [BASIC]
 
+    @pytest.mark.parametrize("mode", ["cors", "navigate"])
+    @pytest.mark.parametrize("auth", [None, WRONG])
+    async def test_what_is_asked_for_may_depend_on_the_request(
+        self, auth: tuple[str, str] | None, mode: str, fetch: Fetch
+    ) -> None:
+        class QuietAuth(BasicAuth):
+            def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
+                if conn.headers["Sec-Fetch-Mode"] != "navigate":
+                    return (Challenge("FormBased", realm=self.realm),)
+                return super().challenges(conn)
+
+        headers = {"Sec-Fetch-Mode": mode}
+        response = await fetch(app_with(QuietAuth()), "/protected", auth=auth, headers=headers)
+        expected = BASIC if mode == "navigate" else 'FormBased realm="Restricted"'
+        assert (response.status_code, challenges(response)) == (401, [expected])
+
     async def test_a_backend_that_asks_for_nothing_adds_nothing(self, fetch: Fetch) -> None:
         class StarlettesOwn(AuthenticationBackend):
             async def authenticate(

@@ -148,7 +148,7 @@ class TestTransactions:
     async def test_other_tasks_do_not_see_what_an_open_one_wrote(
         self, store: Store, hasher: Hasher
     ) -> None:
-        # A limit that comes from `databases`, and is in the README.
+        # A limit that comes from `databases`, and is in the documentation.
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
 
         async with store.database.transaction(force_rollback=True):
