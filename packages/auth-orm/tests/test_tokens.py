@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,18 @@ from starlette_auth_core.tokens import digest_token, generate_token, is_well_for
 from starlette_auth_orm import ModelBearerAuth, ModelTokenAuth, token_fields
 
 if TYPE_CHECKING:
-    from conftest import Log, Store
+    from conftest import Log, Server, Store
 
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+
+
+class StrictSQLite(sqlite3.Connection):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.execute("PRAGMA foreign_keys = ON")
 
 
 class Clock:
@@ -193,6 +200,35 @@ class TestTokensThatAreRefused:
             await alice.delete()
             assert await store.Token.objects.count() == 0
         assert await backend.verify(token) is None
+
+    @pytest.mark.parametrize("measure", ["foreign keys", "revoke_all"])
+    async def test_sqlite_gives_the_key_of_a_deleted_user_to_the_next_one(
+        self, sqlite: Server, measure: str
+    ) -> None:
+        # Without one of the documented measures the old token would be the new user's.
+        options: dict[str, Any] = {"factory": StrictSQLite} if measure == "foreign keys" else {}
+        models = orm.ModelRegistry(database=sqlite.open(**options))
+
+        class User(orm.Model):
+            registry = models
+            fields = {"id": orm.Integer(primary_key=True), "username": orm.Text()}
+
+        class Token(orm.Model):
+            registry = models
+            fields = token_fields(User)
+
+        await models.create_all()
+        async with models.database:
+            backend = ModelTokenAuth(Token, prefix="shop")
+            alice = await User.objects.create(username="alice")
+            token, _ = await backend.issue(alice)
+            if measure == "revoke_all":
+                await backend.revoke_all(alice)
+            await alice.delete()
+
+            bob = await User.objects.create(username="bob")
+            assert bob.id == alice.id
+            assert await backend.verify(token) is None
 
     async def test_two_rows_of_one_digest(self, store: Store, alice: Any, log: Log) -> None:
         class Sloppy(orm.Model):

@@ -73,7 +73,8 @@ def token_fields(user_model: Any) -> dict[str, Any]:
 
     Returns:
         `id`; `digest`, the SHA-256 of a token, with a unique index; `user`, whose tokens are
-        deleted with them; `scopes`, separated by spaces, or None; `created_at` and `expires_at`,
+        deleted with them (on SQLite only after `PRAGMA foreign_keys = ON`: call `revoke_all`
+        first, since it gives the key of a deleted user to the next one); `scopes`, separated by spaces, or None; `created_at` and `expires_at`,
         aware and in UTC, the latter None for a token that does not expire.
     """
     return {
