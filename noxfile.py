@@ -451,6 +451,17 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+@nox.parametrize("package", [nox.param(name, id=name) for name in ("auth-core", "auth-hashers")])
+def mutation(session: nox.Session, package: str) -> None:
+    """Put small mistakes into what must be right, and see whether the tests notice; minutes."""
+    install_from_tree(session, package, beside=tools("mutation"))
+    with session.chdir(f"packages/{package}"):
+        shutil.rmtree("mutants", ignore_errors=True)
+        session.run("mutmut", "run", "--max-children=2")
+        session.run("python", "../../tools/mutants.py")
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Combine and report what the sessions `tests` measured."""
     session.install(*tools("coverage"))
