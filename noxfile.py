@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterable
 from itertools import chain
@@ -131,12 +132,13 @@ def fix(session: nox.Session) -> None:
 @nox.session(tags=["quick", "full"])
 def typecheck(session: nox.Session) -> None:
     """Check all types with mypy and pyright, and what users write in `typing_tests/`."""
-    needed = tools("typecheck", "integration", "tooling", "lint", "demo")
+    needed = tools("typecheck", "integration", "tooling", "lint", "demo", "bench")
     install_from_tree(session, *PACKAGES, beside=[*needed, "starlette-auth-hashers[cli]"])
     # One by one: their modules share names.
     together = [
         *([f"packages/{package}/src", f"packages/{package}/tests"] for package in PACKAGES),
         *([str(path.relative_to(ROOT))] for path in sorted(ROOT.glob("examples/*/"))),
+        ["benchmarks"],
         ["tests-integration"],
         ["typing_tests"],
         ["tools", "noxfile.py"],
@@ -448,6 +450,21 @@ def audit(session: nox.Session) -> None:
     if "Could not" in str(answer):
         (session.error if "--must" in session.posargs else session.skip)(str(answer).strip())
     session.log(answer)
+
+
+@nox.session(default=False, venv_backend="uv")
+def bench(session: nox.Session) -> None:
+    """Measure ours next to what else there is, in under 3 minutes; `-- --full` takes longer."""
+    install_from_tree(session, beside=tools("bench"))
+    # Release 0.5.0 needs others than today's, so it has an environment of its own, ours beside it.
+    release = Path(session.create_tmp(), "release-0.5.0")
+    python = release / "bin" / "python"
+    session.run("uv", "venv", "--quiet", "--clear", f"--python={sys.executable}", str(release))
+    session.run(
+        *("uv", "pip", "install", "--quiet", f"--python={python}", *tools("bench-release")),
+        *(f"--editable=packages/{folder}" for folder in ("auth-core", "auth-hashers")),
+    )
+    session.run("python", "benchmarks", f"--release={python}", *session.posargs)
 
 
 @nox.session(default=False)
