@@ -16,6 +16,7 @@ from starlette.authentication import (
     BaseUser,
     SimpleUser,
 )
+from starlette.endpoints import HTTPEndpoint
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import (
@@ -398,6 +399,47 @@ class TestPartsOfAnApp:
         assert (response.status_code, challenges(response)) == (401, [BASIC])
         response = await fetch(app, "/api/me")
         assert (response.status_code, challenges(response)) == (401, [BASIC])
+
+    @pytest.mark.parametrize("path", ["/mounted", "/alone"])
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_an_endpoint_that_is_a_class_is_answered_outside_of_it(
+        self, path: str, method: str, fetch: Fetch
+    ) -> None:
+        # What it raises passes the part's middleware, on its way to the handlers of the app.
+        class Endpoint(HTTPEndpoint):
+            @requires("authenticated")
+            async def get(self, request: Request) -> Response:
+                return PlainTextResponse(request.user.display_name)
+
+            async def post(self, request: Request) -> Response:
+                raise HTTPException(401, headers={"X-More": "1"})
+
+        part = [Middleware(AuthenticationMiddleware, backend=EitherAuth(), on_invalid="anonymous")]
+        app = Starlette(
+            routes=[
+                Mount("/mounted", routes=[Route("/", Endpoint)], middleware=part),
+                Route("/alone/", Endpoint, middleware=part),
+            ]
+        )
+        response = await fetch(app, f"{path}/", method=method)
+        assert (response.status_code, challenges(response)) == (401, [BEARER, BASIC])
+        assert response.headers.get("x-more") == (None if method == "GET" else "1")
+        response = await fetch(app, f"{path}/", method=method, bearer="expired")
+        assert (response.status_code, challenges(response)) == (401, [INVALID_TOKEN, BASIC])
+
+    @pytest.mark.parametrize("headers", [None, {"WWW-Authenticate": "Own"}])
+    async def test_nothing_else_that_it_raises_is_changed(
+        self, headers: dict[str, str] | None, fetch: Fetch
+    ) -> None:
+        raised = HTTPException(401 if headers else 403, headers=headers)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            raise raised
+
+        with pytest.raises(HTTPException) as caught:
+            await fetch(AuthenticationMiddleware(app, BasicAuth()))
+        assert caught.value is raised
+        assert raised.headers == headers
 
     async def test_a_part_may_have_a_backend_of_its_own(self, fetch: Fetch) -> None:
         app = Starlette(

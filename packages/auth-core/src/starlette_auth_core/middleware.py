@@ -9,6 +9,8 @@ from starlette.authentication import (
     AuthenticationError,
     UnauthenticatedUser,
 )
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -91,6 +93,12 @@ class AuthenticationMiddleware:
                 raise
             answer.keep(error)
             await deny(conn, self.on_error(conn, error), receive, answer.send)
+        except HTTPException as error:
+            # An endpoint that is a class lets it out. In a part of an app that has this middleware
+            # of its own, the app's handlers answer it further out, past `answer.send`.
+            if error.status_code == 401:
+                answer.challenge(error)
+            raise
 
 
 class _Answer:
@@ -118,13 +126,18 @@ class _Answer:
                 message = self._challenged(message)
         return self._send(message)
 
+    def challenge(self, error: HTTPException) -> None:
+        headers = Headers(error.headers)
+        if "www-authenticate" not in headers:
+            error.headers = Headers(raw=headers.raw + self._lines())
+
     def _challenged(self, start: Message) -> Message:
         headers = list(start.get("headers", ()))
         if not any(name.lower() == _WWW_AUTHENTICATE for name, _ in headers):
-            challenges = replace_entry(challenges_of(self._conn, self._backend), self._own)
-            headers += [
-                (_WWW_AUTHENTICATE, challenge.to_header().encode("ascii"))
-                for challenge in challenges
-            ]
+            headers += self._lines()
         # A copy: the app may send the same message again, to somebody else.
         return {**start, "headers": headers}
+
+    def _lines(self) -> list[tuple[bytes, bytes]]:
+        challenges = replace_entry(challenges_of(self._conn, self._backend), self._own)
+        return [(_WWW_AUTHENTICATE, entry.to_header().encode("ascii")) for entry in challenges]
