@@ -262,8 +262,11 @@ async def test_hashers_leave_nothing_in_the_context() -> None:
     gone = weakref.ref(hasher)
     await multi().verify("secret", OLDS)
     del hasher
-    gc.collect()
-    assert gone() is None
+    # A worker thread lets go of its work a moment after it has handed over the answer.
+    with anyio.fail_after(10):
+        while gone() is not None:
+            gc.collect()
+            await anyio.sleep(0.01)
 
 
 def test_blocking_threads_have_their_own() -> None:
