@@ -371,6 +371,13 @@ class TestMistakes:
         with pytest.raises(TypeError, match="backend must be an object"):
             AuthenticationMiddleware(app_with(BasicAuth()), backend)
 
+    def test_it_is_not_shown(self) -> None:
+        # It may be a secret, or hold one.
+        backend: Any = ("alice", "secret")
+        with pytest.raises(TypeError, match="got a tuple") as caught:
+            AuthenticationMiddleware(app_with(BasicAuth()), backend)
+        assert "secret" not in str(caught.value)
+
     def test_an_on_invalid_that_is_none(self) -> None:
         app = app_with(BasicAuth())
         with pytest.raises(ValueError, match='"reject" or "anonymous"'):

@@ -61,7 +61,12 @@ class AuthenticationMiddleware:
         on_invalid: Literal["reject", "anonymous"] = "reject",
     ) -> None:
         if isinstance(backend, type) or not callable(getattr(backend, "authenticate", None)):
-            raise TypeError(f"backend must be an object with a method authenticate: {backend!r}")
+            # Its `repr` may show a secret.
+            shown = backend if isinstance(backend, type) else type(backend)
+            raise TypeError(
+                "backend must be an object with a method authenticate; "
+                f"got {'the class' if isinstance(backend, type) else 'a'} {shown.__name__}"
+            )
         if on_invalid not in ("reject", "anonymous"):
             raise ValueError(f'on_invalid must be "reject" or "anonymous", not {on_invalid!r}')
         self.app = app
