@@ -135,6 +135,13 @@ class TestMakingOne:
             kind([Scripted(), nonsense])
 
     @both
+    def test_does_not_show_what_may_be_a_secret(self, kind: type[MultiAuth]) -> None:
+        secret: Any = "s3kr3t"
+        with pytest.raises(TypeError, match="it is a str") as caught:
+            kind([secret])
+        assert "s3kr3t" not in str(caught.value)
+
+    @both
     def test_says_where_a_class_should_be_an_instance(self, kind: type[MultiAuth]) -> None:
         message = f"Backend number 2 of {kind.__name__} is the class BasicAuth: make an instance"
         with pytest.raises(TypeError, match=message):

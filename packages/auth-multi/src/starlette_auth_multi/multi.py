@@ -42,7 +42,8 @@ class MultiAuth(AuthBackend[Any]):
                 )
             if not callable(getattr(backend, "authenticate", None)):
                 raise TypeError(
-                    f"Backend number {position} of {name} has no method authenticate: {backend!r}"
+                    f"Backend number {position} of {name} has no method authenticate: "
+                    f"it is a {type(backend).__name__}"
                 )
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
