@@ -5,6 +5,7 @@ import asyncio
 import base64
 import os
 import random
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -266,8 +267,8 @@ def hashers(result: Result, rounds: int, calls: int, steps: Steps) -> None:
     table = Table(
         "`MultiHasher`: a check of a hash that costs next to nothing (PBKDF2, 1 round)",
         [
-            "The hash is of",
-            *(f"{count} hashers" for count in range(1, 7)),
+            "Hashers; the hash is of",
+            *(f"{count}" for count in range(1, 7)),
             "6 / 1",
             "A hasher more",
         ],
@@ -329,8 +330,8 @@ def backends(result: Result, rounds: int, calls: int, steps: Steps) -> None:
     medians = [Spread.of(figures[str(count)]).median * 1e6 for count in (1, 2, 4, 7, 10)]
     result.tables.append(
         Table(
-            "`MultiAuth`: a request whose credentials are for the last backend",
-            [*(f"{count} backends" for count in (1, 2, 4, 7, 10)), "10 / 1", "A backend more"],
+            "`MultiAuth` with 1 to 10 backends: a request whose credentials are for the last one",
+            [*(f"{count}" for count in (1, 2, 4, 7, 10)), "10 / 1", "A backend more"],
             [
                 [
                     *(f"{value:.1f} µs" for value in medians),
@@ -377,7 +378,7 @@ def headers(result: Result, rounds: int, calls: int, steps: Steps) -> None:
         "are not there.",
     )
     result.tables.append(table)
-    worst: tuple[float, str] = (0, "")
+    least: tuple[float, str] = (1, "")
     for backend in (Basic(), Token(), Bearer()):
         contestants = {}
         for size in sizes:
@@ -397,13 +398,13 @@ def headers(result: Result, rounds: int, calls: int, steps: Steps) -> None:
                 growth_text(growth),
             ]
         )
-        worst = max(worst, (growth.median * 1e6, backend.scheme))
+        medians = [Spread.of(values).median for values in figures.values()]
+        least = min(least, (statistics.correlation(sizes, medians), backend.scheme))
     result.aim(
-        "header sizes are linear, with under 2 µs for each KiB more",
-        f"at most {worst[0]:.2f} µs ({worst[1]})",
-        met=worst[0] < 2,
-        why_not="Basic is decoded, encoded again and compared, and its text searched for control "
-        "characters: each is one pass over it. At the limit that is a fraction of one request.",
+        "header sizes are linear: time and bytes correlate by at least 0.99",
+        f"at least {least[0]:.4f} ({least[1]})",
+        met=least[0] >= 0.99,
+        why_not="Short headers cost what a call costs.",
     )
 
 

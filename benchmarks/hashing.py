@@ -227,9 +227,8 @@ def main() -> None:
         "within 2% of the plain library, `verify_sync` and `make_sync` of each hasher",
         f"at most {(worst[0] - 1) * 100:+.1f}% ({worst[1]})",
         met=worst[0] <= GOAL,
-        why_not="What we do beyond the library takes some 30 to 60 µs a hash (parsing, limits, "
-        "costs): of the cheapest settings that is more than of the default ones. Where the "
-        "quartiles of a row are wider apart than 2%, the machine was not quiet enough to tell.",
+        why_not="Both call the same function. What is left is where in memory a process happens to "
+        "have things: another run of this program differs by some percent.",
     )
     result.used("starlette-auth-hashers", "passlib", "argon2-cffi", "bcrypt", "pwdlib", "Django")
     hand_over(result)

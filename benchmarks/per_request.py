@@ -7,7 +7,7 @@ peer too, on the same Starlette.
 
 import base64
 import hashlib
-import hmac
+import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -56,7 +56,7 @@ class User(BaseUser):
     is_active = True
     is_superuser = False
     is_verified = True
-    hashed_password = ""
+    hashed_password = "$argon2id$v=19$m=65536,t=3,p=4$a2V5cGFydHNhbHQ$" + "x" * 43
 
     @property
     def is_authenticated(self) -> bool:
@@ -72,17 +72,21 @@ TOKENS = {TOKEN: ALICE}
 USERS = {USERNAME: ALICE}
 
 
-def mac(password: str) -> bytes:
-    return hashlib.blake2b(password.encode(), key=KEY).digest()
+def mac(password: str, hashed: str) -> bytes:
+    return hashlib.blake2b(f"{hashed}:{password}".encode(), key=KEY).digest()
 
 
-REMEMBERED = {USERNAME: mac(PASSWORD)}
+# What was right is forgotten after an hour, and once the stored hash is another.
+REMEMBERED = {mac(PASSWORD, ALICE.hashed_password): time.monotonic() + 3600}
 
 
 def remembers(username: str, password: str) -> bool:
     """Do what a cache of one's own would."""
-    known = REMEMBERED.get(username)
-    return known is not None and hmac.compare_digest(known, mac(password))
+    user = USERS.get(username)
+    return (
+        user is not None
+        and REMEMBERED.get(mac(password, user.hashed_password), 0) > time.monotonic()
+    )
 
 
 class HandWritten(AuthenticationBackend):
@@ -323,7 +327,7 @@ def groups() -> dict[str, dict[str, dict[str, Callable[[], None]]]]:
         kind: {
             "ours": requests_to(app_with(ours(backend)), authorization(kind)),
             "hand-written": requests_to(app_with(by_hand(kind.lower())), authorization(kind)),
-            "none": requests_to(app_with(), authorization(kind)),
+            "no authentication": requests_to(app_with(), authorization(kind)),
         }
         for kind, backend in (("Token", Token()), ("Bearer", Bearer()), ("Basic", cached_basic()))
     }
@@ -412,7 +416,7 @@ def main() -> None:
                         "" if name == "ours" else ratio.text("{:.3f}"),
                     ]
                 )
-                if name not in ("ours", "none"):
+                if name not in ("ours", "no authentication"):
                     by_hand_too = name == "hand-written"
                     said = (ratio.median, f"{ratio.median:.2f} times ({kind}, {name})")
                     worst[by_hand_too] = max(worst[by_hand_too], said)
@@ -425,9 +429,9 @@ def main() -> None:
         f"at most 1.1 times the hand-written backend in a whole app{where}",
         f"at most {worst[True][1]}",
         met=worst[True][0] <= 1.1,
-        why_not="The hand-written one passes over what the RFCs forbid: it takes two headers, any "
-        "size, and lenient base64, and its middleware adds no challenge to a 401. With Basic, "
-        "`CachingHasher` binds the password to the stored hash too, which may change.",
+        why_not="The hand-written one takes what the RFCs forbid (two headers, any size, lenient "
+        "base64, control characters), its middleware adds no challenge to a 401, and it has no "
+        "flow with override points: find, verify, upgrade.",
     )
     result.aim(
         f"faster than {'release 0.5.0' if of_release else 'FastAPI and fastapi-users'}",

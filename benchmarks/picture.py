@@ -29,9 +29,10 @@ def draw(path: Path, about: dict[str, Any], sections: Sections) -> None:
     axes = figure.subplots(3, 2)
     hashing(axes[0][0], pictured(sections, "hashing"))
     growth(axes[0][1], pictured(sections, "growth"))
-    of_storm = next(iter(pictured(sections, "storm").values()))
-    storm(axes[1][0], of_storm, "ping p99", "ms", "200 logins at once, Argon2id: ping p99")
-    storm(axes[1][1], of_storm, "memory", "MiB", "200 logins at once, Argon2id: peak memory")
+    storms = pictured(sections, "storm")
+    logins, of_storm = storms["logins"], storms["variants"]
+    storm(axes[1][0], of_storm, "ping p99", "ms", f"{logins} logins at once: ping p99")
+    storm(axes[1][1], of_storm, "memory", "MiB", f"{logins} logins at once: peak memory")
     of_requests = pictured(sections, "requests")
     requests(axes[2][0], [entry for entry in of_requests if "Starlette" in entry[0]])
     requests(axes[2][1], [entry for entry in of_requests if "FastAPI" in entry[0]])

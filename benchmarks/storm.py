@@ -293,12 +293,23 @@ def aims(result: Result, algorithm: str, figures: dict[str, list[dict[str, float
     )
 
 
+def pictured(figures: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, list[float]]]:
+    return {
+        VARIANTS[variant]: {
+            name: [spread.median, spread.low, spread.high]
+            for name in ("ping p99", "memory")
+            for spread in [Spread.of([run[name] for run in runs])]
+        }
+        for variant, runs in figures.items()
+    }
+
+
 async def main(arguments: argparse.Namespace) -> None:
     logins, rounds = (200, 3) if arguments.full else (24, 1)
     steps = Steps(rounds * len(ALGORITHMS) * len(VARIANTS))
     result = Result()
-    picture: dict[str, Any] = {}
-    for algorithm, name_of_it in ALGORITHMS.items():
+    picture: dict[str, Any] = {"logins": logins}
+    for algorithm in ALGORITHMS:
         figures = await measure(algorithm, rounds, logins, arguments.release, steps)
         result.tables.append(table_of(algorithm, figures, logins))
         if algorithm == "keycloak":
@@ -310,14 +321,7 @@ async def main(arguments: argparse.Namespace) -> None:
             )
         else:
             aims(result, algorithm, figures)
-            picture[name_of_it] = {
-                VARIANTS[variant]: {
-                    name: [getattr(spread, part) for part in ("median", "low", "high")]
-                    for name in ("ping p99", "memory")
-                    for spread in [Spread.of([run[name] for run in runs])]
-                }
-                for variant, runs in figures.items()
-            }
+            picture.setdefault("variants", pictured(figures))
     result.picture["storm"] = picture
     result.used("uvicorn", "fastapi-users", "anyio", "starlette")
     hand_over(result)

@@ -38,7 +38,7 @@ class Result:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--logins", type=int, default=100)
     parser.add_argument("--variant", type=int, nargs=2, help=argparse.SUPPRESS)
