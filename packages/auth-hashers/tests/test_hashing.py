@@ -294,7 +294,8 @@ class TestPublishedVectors:
 
 
 def _argon2_with_key(kind: Type) -> str:
-    from argon2.low_level import core, ffi
+    # A compiled module has no types.
+    from argon2.low_level import core, ffi  # pyright: ignore[reportAttributeAccessIssue]
 
     buffers: list[Any] = []
 

@@ -72,11 +72,13 @@ def basic(model: Any, **options: Any) -> ModelBasicAuth[Any]:
         async def dummy_verify(self, secret: str, username: str, /) -> None:
             raise NotImplementedError
 
-    return ModelBasicAuth(model, **{"hasher": NoHasher()} | options)
+    options.setdefault("hasher", NoHasher())
+    return ModelBasicAuth(model, **options)
 
 
 def token(model: Any, **options: Any) -> ModelTokenAuth:
-    return ModelTokenAuth(model, **{"prefix": "shop"} | options)
+    options.setdefault("prefix", "shop")
+    return ModelTokenAuth(model, **options)
 
 
 NO_MODELS = [object(), None, "User", 1, dict, orm.Model, Abstract, Keyless, coroutine_function]

@@ -133,14 +133,15 @@ class MultiHasher(BaseHasher):
 
     def _verify(self, secret: str, hashed: str | None) -> bool:
         hasher = self._identify(hashed)
-        if hasher is self._preferred:
-            return hasher.verify_sync(secret, hashed)
-        valid = False
-        if hasher is not None:
+        if hasher is None:
+            valid = False
+            if hashed is not None:
+                logger.warning("A stored hash is of none of the hashers")
+        elif hasher is self._preferred:
+            return hasher.verify_sync(secret, hashed)  # It evens out what is its own.
+        else:
             with leave_evening_out():
                 valid = hasher.verify_sync(secret, hashed)
-        elif hashed is not None:
-            logger.warning("A stored hash is of none of the hashers")
         if not valid:
             self._even_out(secret)
         return valid

@@ -74,8 +74,9 @@ def token_fields(user_model: Any) -> dict[str, Any]:
     Returns:
         `id`; `digest`, the SHA-256 of a token, with a unique index; `user`, whose tokens are
         deleted with them (on SQLite only after `PRAGMA foreign_keys = ON`: call `revoke_all`
-        first, since it gives the key of a deleted user to the next one); `scopes`, separated by spaces, or None; `created_at` and `expires_at`,
-        aware and in UTC, the latter None for a token that does not expire.
+        first, since it gives the key of a deleted user to the next one); `scopes`, separated by
+        spaces, or None; `created_at` and `expires_at`, aware and in UTC, the latter None for a
+        token that does not expire.
     """
     return {
         "id": orm.Integer(primary_key=True),
@@ -229,9 +230,9 @@ class ModelTokenAuth(BaseTokenAuth[Any]):
             expires_in = old.expires_at - old.created_at
         own = {"digest", "scopes", "created_at", "expires_at", model.pkname}
         kept = {name: getattr(old, name) for name in model.fields if name not in own}
+        ends = (self._now() + overlap).replace(microsecond=0)
         # The new one first: whatever fails on the way, its owner has one that works.
         token, new = await self._create(model, old.scopes, expires_in, **kept | {"user": row.user})
-        ends = (self._now() + overlap).replace(microsecond=0)
         row.expires_at = ends if old.expires_at is None else min(ends, old.expires_at)
         statement = model.table.update().where(_is(row))
         await execute(model, statement.values(expires_at=row.expires_at))
