@@ -467,6 +467,14 @@ class TestRotate:
             await RevokedMeanwhile(store.Token, prefix="shop").rotate(row, overlap=HOUR)
         assert await store.Token.objects.count() == 0
 
+    async def test_overlap_beyond_the_calendar_leaves_no_token_that_nobody_knows(
+        self, store: Store, backend: ModelTokenAuth, alice: Any
+    ) -> None:
+        _, row = await backend.issue(alice)
+        with pytest.raises(OverflowError):
+            await backend.rotate(row, overlap=timedelta.max)
+        assert await store.Token.objects.count() == 1
+
     async def test_negative_overlap(self, backend: ModelTokenAuth, alice: Any) -> None:
         _, row = await backend.issue(alice)
 
