@@ -167,7 +167,7 @@ def argon2id(memory: int, passes: int, lanes: int) -> Algorithm:
 
 
 def main() -> None:
-    rounds = 25 if options(__doc__).full else 3
+    rounds = 15 if options(__doc__).full else 3
     settings.configure()
     django.setup()
     algorithms = [
