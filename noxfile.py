@@ -54,6 +54,14 @@ ABSENT = {
     "auth-toolkit": [],
 }
 
+# Test modules that `quick` leaves out: they start processes, or hash at the settings of today.
+SLOW = {
+    "auth-core": ["test_servers.py"],
+    "auth-hashers": ["test_cli.py", "test_migration.py", "test_passlib.py", "test_workers.py"],
+    "auth-orm": ["test_kill.py"],
+    "auth-toolkit": ["test_documented_examples.py", "test_release_0_5_0_hashes.py"],
+}
+
 each_package = nox.parametrize(
     "package", [nox.param(name, id=name, tags=[name]) for name in PACKAGES]
 )
@@ -129,11 +137,16 @@ def fix(session: nox.Session) -> None:
     session.run("ruff", "check", "--fix", ".")
 
 
-@nox.session(tags=["quick", "full"])
-def typecheck(session: nox.Session) -> None:
-    """Check all types with mypy and pyright, and what users write in `typing_tests/`."""
+def install_for_types(session: nox.Session) -> None:
+    """Install everything that something here imports."""
     needed = tools("typecheck", "integration", "tooling", "lint", "demo", "bench")
     install_from_tree(session, *PACKAGES, beside=[*needed, "starlette-auth-hashers[cli]"])
+
+
+@nox.session(tags=["quick", "full"])
+def typecheck(session: nox.Session) -> None:
+    """Check all types with mypy, and what users write in `typing_tests/`."""
+    install_for_types(session)
     # One by one: their modules share names.
     together = [
         *([f"packages/{package}/src", f"packages/{package}/tests"] for package in PACKAGES),
@@ -145,10 +158,28 @@ def typecheck(session: nox.Session) -> None:
     ]
     for paths in together:
         session.run("mypy", *paths)
+
+
+@nox.session(tags=["full"])
+def pyright(session: nox.Session) -> None:
+    """Check all types with pyright."""
+    install_for_types(session)
     session.run("pyright")
 
 
-@nox.session(tags=["quick", "full"])
+@nox.session(default=False, tags=["quick"])
+def brief(session: nox.Session) -> None:
+    """Run what is quick of each package's tests: on asyncio, with SQLite, in this process."""
+    install_from_tree(session, *PACKAGES)
+    for package in PACKAGES:
+        slow = (f"--ignore=packages/{package}/tests/{name}" for name in SLOW.get(package, ()))
+        session.run(
+            *("pytest", "-q", "-k", "not trio and not postgresql and not mysql", *slow),
+            *("-m", "not hypothesis", f"packages/{package}/tests", *session.posargs),
+        )
+
+
+@nox.session(tags=["full"])
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with nothing but what it declares, and measure its coverage."""
@@ -204,7 +235,7 @@ def load(session: nox.Session) -> None:
     session.run("pytest", "tests-integration", "-m", "load", *session.posargs)
 
 
-@nox.session(tags=["quick", "full"])
+@nox.session(tags=["full"])
 def docs(session: nox.Session) -> None:
     """Build the documentation and check what was built; `-- --serve` lets you read it."""
     session.install(*tools("docs"))
@@ -251,7 +282,7 @@ def demo(session: nox.Session) -> None:
     run_demo(session, *session.posargs)
 
 
-@nox.session(name="demo-check", tags=["quick", "full"])
+@nox.session(name="demo-check", tags=["full"])
 def demo_check(session: nox.Session) -> None:
     """Start the demo on a free port, make its requests, and check every answer."""
     run_demo(session, "--check")
