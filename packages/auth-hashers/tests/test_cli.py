@@ -1,6 +1,7 @@
 """The command: audits hashes without printing one, and finds settings for a machine."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -162,6 +163,33 @@ class TestAudit:
         path.write_bytes(b"\xff\xfe\0" * 100 + b"\n" + BCRYPT.encode())
 
         assert findings(run("audit", str(path), "--json"))["total"] == 2
+
+    def test_binary_standard_input(self) -> None:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "from starlette_auth_hashers.cli import main; main()",
+                "audit",
+                "--json",
+            ],
+            input=b"\xff\xfe\0" * 100 + b"\n" + BCRYPT.encode(),
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        )
+
+        assert json.loads(done.stdout)["total"] == 2
+
+    @pytest.mark.parametrize("arguments", [(), ("--column", "password")])
+    def test_byte_order_mark(self, arguments: tuple[str, ...], tmp_path: Path) -> None:
+        # Spreadsheets and Windows write one.
+        content = "\ufeff" + "password\n" * bool(arguments) + BCRYPT
+        path = tmp_path / "hashes"
+        path.write_text(content, encoding="utf-8")
+
+        assert run("audit", str(path), *arguments).exit_code == 0
+        assert run("audit", *arguments, stdin=content).exit_code == 0
 
     @pytest.mark.parametrize("source", ["missing.txt", ARGON2[:40], "", "$argon2id"])
     def test_neither_file_nor_hash(self, source: str) -> None:

@@ -94,11 +94,13 @@ def _read(source: str, column: str | None) -> Iterator[str]:
     try:
         if source == "-":
             with rich.progress.Progress(console=_messages) as progress:
-                lines = progress.track(sys.stdin, total=None, description="Auditing")
+                # `sig` is the byte order mark that spreadsheets write.
+                stdin = typer.get_text_stream("stdin", encoding="utf-8-sig", errors="replace")
+                lines = progress.track(stdin, total=None, description="Auditing")
                 yield from _pick(lines, column)
         else:
             with rich.progress.open(
-                source, "r", encoding="utf-8", errors="replace", newline="", console=_messages
+                source, "r", encoding="utf-8-sig", errors="replace", newline="", console=_messages
             ) as file:
                 yield from _pick(file, column)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
