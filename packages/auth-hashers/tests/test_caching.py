@@ -507,3 +507,5 @@ class TestConstructing:
                 blocking(secret, "hash of a")
         with pytest.raises(TypeError, match="secret must be a str"):
             await hasher.dummy_verify(secret, "alice")
+        with pytest.raises(TypeError, match="username must be a str"):
+            await hasher.dummy_verify("a", b"alice")  # type: ignore[arg-type] # that is the test

@@ -465,3 +465,16 @@ class TestWrongTypes:
             await hasher.verify("secret", hashed)
         with pytest.raises(TypeError, match="hashed must be a str or None"):
             await hasher.verify_and_update("secret", hashed)
+
+    @pytest.mark.parametrize(
+        "hasher", [*ALL, MultiHasher([pbkdf2, argon]), LegacyHasher("werkzeug")], ids=str
+    )
+    def test_of_a_hash_to_identify(self, hasher: BaseHasher) -> None:
+        unusual: Any = b"scrypt:32768:8:1$0$0"
+        with pytest.raises(TypeError, match="hashed must be a str"):
+            hasher.identify(unusual)
+        if not isinstance(hasher, MultiHasher | LegacyHasher):
+            with pytest.raises(TypeError, match="hashed must be a str"):
+                hasher.needs_update(unusual)
+        unusual = None
+        assert not hasher.identify(unusual)

@@ -125,6 +125,11 @@ class TestMultiHasher:
         with pytest.raises(TypeError, match="number 2"):
             MultiHasher([ARGON2, other])
 
+    def test_class_in_place_of_a_hasher(self) -> None:
+        classes: list[Any] = [Argon2Hasher]
+        with pytest.raises(TypeError, match="is the class Argon2Hasher: make an instance"):
+            MultiHasher(classes)
+
     @pytest.mark.parametrize(
         "first",
         [

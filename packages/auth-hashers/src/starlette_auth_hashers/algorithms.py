@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from ._passlib import cost_kind, find_algorithm, is_unsalted, load_algorithm
-from .base import BaseHasher, require_text
+from .base import BaseHasher, require_hash, require_text
 
 __all__ = [
     "MAX_COSTS",
@@ -126,7 +126,8 @@ class Hasher(BaseHasher):
 
     def identify(self, hashed: str) -> bool:
         """Tell whether *hashed* looks like one of the algorithm's."""
-        return self._algorithm.identify(hashed)
+        require_hash(hashed)
+        return bool(hashed) and self._algorithm.identify(hashed)
 
     def needs_update(self, hashed: str) -> bool:
         """Tell whether *hashed* costs less than a new hash would, in any of its settings.
@@ -134,6 +135,7 @@ class Hasher(BaseHasher):
         One that costs as much or more in all of them is never outdated, and neither is what is no
         hash of the algorithm.
         """
+        require_hash(hashed)
         return self._algorithm.is_weaker(hashed)
 
 

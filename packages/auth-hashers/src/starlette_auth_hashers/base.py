@@ -10,7 +10,13 @@ from typing import Any
 
 from . import _workers
 
-__all__ = ["BaseHasher", "generate_random_string", "leave_evening_out", "require_text"]
+__all__ = [
+    "BaseHasher",
+    "generate_random_string",
+    "leave_evening_out",
+    "require_hash",
+    "require_text",
+]
 
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 # What is hashed in place of a password that can't be.
@@ -122,7 +128,11 @@ class BaseHasher(ABC):
         return True
 
     def needs_update(self, hashed: str) -> bool:
-        """Tell whether *hashed* should be replaced by a new hash: False where not overridden."""
+        """Tell whether *hashed* should be replaced by a new hash: False where not overridden.
+
+        Who overrides it has `verify_sync` do a `dummy_verify_sync` after a failed check of such a
+        hash: where it is cheaper, that would tell who has not logged in since.
+        """
         return False
 
     def _even_out(self, secret: str) -> None:
@@ -184,6 +194,11 @@ def require_text(secret: object, hashed: object = None) -> None:
     """Raise a `TypeError` for what is no text: a programmer's mistake, not a user's."""
     if not isinstance(secret, str):
         raise TypeError(f"secret must be a str, not {type(secret).__name__}")
+    require_hash(hashed)
+
+
+def require_hash(hashed: object) -> None:
+    """Raise a `TypeError` for what no column of hashes holds."""
     if hashed is not None and not isinstance(hashed, str):
         raise TypeError(f"hashed must be a str or None, not {type(hashed).__name__}")
 

@@ -35,8 +35,9 @@ class CachingHasher(BaseHasher):
     HTTP Basic sends the password with every request (RFC 7617), and each check costs a hash. This
     hasher remembers, for *ttl* seconds, that a password was right for a stored hash: a changed
     stored hash misses at once. Wrong passwords are never remembered. Checks of the same password
-    and hash at the same time are one computation; `dummy_verify` shares by password and user-id in
-    the same way, so that sharing does not tell who exists.
+    and hash that are awaited at the same time are one computation; `dummy_verify` shares by
+    password and user-id in the same way, so that sharing does not tell who exists. (The methods
+    that block share nothing: each works in its caller's thread.)
 
     What it trades: it holds a keyed digest of each password and the key. Who can read the
     process's memory can then try passwords at the speed of BLAKE2, not of the hasher. It is the one
@@ -126,6 +127,9 @@ class CachingHasher(BaseHasher):
 
     async def dummy_verify(self, secret: str, username: str = "") -> None:
         """Do as `dummy_verify_sync` does, once for all who claim that user-id at the same time."""
+        require_text(secret)
+        if not isinstance(username, str):
+            raise TypeError(f"username must be a str, not {type(username).__name__}")
         digest = self._digest(b"dummy", secret, username)
         await self._share(digest, self.dummy_verify_sync, secret, username)
 

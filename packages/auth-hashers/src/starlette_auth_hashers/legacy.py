@@ -10,7 +10,7 @@ from typing import ClassVar
 from ._passlib import cost_kind, find_algorithm, load_algorithm
 from ._verifier import MAX_HASH_SIZE, Verifier
 from .algorithms import max_costs_of
-from .base import BaseHasher, require_text
+from .base import BaseHasher, require_hash, require_text
 
 __all__ = ["LegacyHasher", "read_werkzeug"]
 
@@ -75,7 +75,8 @@ class LegacyHasher(BaseHasher):
 
     def identify(self, hashed: str) -> bool:
         """Tell whether *hashed* looks like one of the algorithm's."""
-        return self._verifier.identify(hashed)
+        require_hash(hashed)
+        return bool(hashed) and self._verifier.identify(hashed)
 
     def _can_make(self) -> bool:
         return False

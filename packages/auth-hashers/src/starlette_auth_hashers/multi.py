@@ -56,6 +56,11 @@ class MultiHasher(BaseHasher):
         if not self.hashers:
             raise ValueError("MultiHasher needs at least one hasher, the preferred one first")
         for position, hasher in enumerate(self.hashers, 1):
+            if isinstance(hasher, type):
+                raise TypeError(
+                    f"Hasher number {position} of a MultiHasher is the class {hasher.__name__}: "
+                    "make an instance of it"
+                )
             if not isinstance(hasher, BaseHasher):
                 raise TypeError(f"Hasher number {position} of a MultiHasher is none: {hasher!r}")
         self._preferred = self.hashers[0]
