@@ -54,6 +54,9 @@ ABSENT = {
     "auth-toolkit": [],
 }
 
+# Warnings are errors in the servers that tests start, but for one about how orm uses SQLAlchemy.
+STRICT = {"PYTHONWARNINGS": "error", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
+
 # Test modules that `quick` leaves out: they start processes, or hash at the settings of today.
 SLOW = {
     "auth-core": ["test_servers.py"],
@@ -200,7 +203,7 @@ def integration(session: nox.Session) -> None:
     """Test all packages together: real servers, real databases, and the code in the READMEs."""
     install_from_tree(session, *PACKAGES, beside=tools("integration"))
     chosen = ("-m", "not browser and not load")
-    session.run("pytest", "tests-integration", *chosen, *session.posargs)
+    session.run("pytest", "tests-integration", *chosen, *session.posargs, env=STRICT)
 
 
 @nox.session(tags=["full"])
@@ -273,7 +276,12 @@ def docs_sqlalchemy(session: nox.Session) -> None:
 def run_demo(session: nox.Session, *arguments: str) -> None:
     """Run the demo from the tree. Ctrl-C leaves its server the time to shut down."""
     install_from_tree(session, beside=[*FOLDERS, *tools("demo")])
-    session.run("python", "examples/demo", *arguments, interrupt_timeout=5, terminate_timeout=2)
+    session.run(
+        *("python", "examples/demo", *arguments),
+        env=STRICT,
+        interrupt_timeout=5,
+        terminate_timeout=2,
+    )
 
 
 @nox.session(default=False)
