@@ -52,6 +52,7 @@ def run(part: Part, *, full: bool, progress: Progress) -> dict[str, Any]:
     environment = os.environ | {"SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
     task = progress.add_task(part.title, total=None, text="starts")
     result: dict[str, Any] = {}
+    said = 0.0
     with subprocess.Popen(  # noqa: S603 - a program of ours
         command, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
@@ -61,12 +62,12 @@ def run(part: Part, *, full: bool, progress: Progress) -> dict[str, Any]:
             if "result" in message:
                 result = message["result"]
             else:
-                progress.update(
-                    task,
-                    completed=message["done"],
-                    total=message["total"],
-                    text=message["text"],
-                )
+                done, total, text = message["done"], message["total"], message["text"]
+                progress.update(task, completed=done, total=total, text=text)
+                # In a log there are no bars until the end.
+                if not progress.console.is_terminal and time.monotonic() > said + 5:
+                    said = time.monotonic()
+                    print(f"{part.title}: {done} of {total}, {text}", flush=True)
     if process.returncode or not result:
         sys.exit(f"{part.program} failed")
     progress.update(task, completed=1, total=1, text="done")
