@@ -387,7 +387,8 @@ def main() -> None:
     found = groups_of_release() if of_release else groups()
     result = Result()
     if of_release:
-        result.used("starlette", "starlette-auth-toolkit")
+        # With those that it needs of its time.
+        result.used("starlette", "starlette-auth-toolkit", "bcrypt", "databases", "passlib")
     else:
         result.used("starlette", "starlette-auth-core", "fastapi", "fastapi-users")
     steps = Steps(rounds * sum(map(len, found.values())))
