@@ -140,3 +140,12 @@ async def test_credentials_are_gone_with_the_request(on_invalid: Any, fetch: Fet
         assert [secret() for secret in secrets] == [None]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("backend", "got"), [(BasicAuth, "the class BasicAuth"), (5, "a int"), (None, "a NoneType")]
+)
+async def test_the_message_says_what_is_no_backend(backend: Any, got: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        AuthenticationMiddleware(please_log_in, backend)
+    assert str(raised.value) == f"backend must be an object with a method authenticate; got {got}"

@@ -163,3 +163,8 @@ class TestMessages:
     def test_hash_that_is_no_text(self) -> None:
         with pytest.raises(TypeError, match=r"^hashed must be a str or None, not int$"):
             multi(Noting()).verify_sync("a", 5)  # type: ignore[arg-type]
+
+    async def test_user_id_that_is_no_text(self) -> None:
+        with pytest.raises(TypeError) as raised:
+            await caching(Noting()).dummy_verify("a", 5)  # type: ignore[arg-type]
+        assert str(raised.value) == "username must be a str, not int"
