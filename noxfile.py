@@ -232,6 +232,16 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(default=False, tags=["full"])
+def exhaustive(session: nox.Session) -> None:
+    """Try a million headers, and kill a server amid logins twenty times; takes half an hour."""
+    install_from_tree(session, "auth-core", "auth-orm")
+    grammar = "packages/auth-core/tests/test_grammar.py"
+    session.run("pytest", grammar, "--hypothesis-profile=slow", *session.posargs)
+    env = {"TEST_KILLS": "20"}
+    session.run("pytest", "packages/auth-orm/tests/test_kill.py", *session.posargs, env=env)
+
+
+@nox.session(default=False, tags=["full"])
 def load(session: nox.Session) -> None:
     """Test the whole under load: storms of logins, clients that leave, a shutdown amid all that."""
     install_from_tree(session, *PACKAGES, beside=tools("integration"))
@@ -257,7 +267,7 @@ def check_programs(session: nox.Session, folders: Iterable[Path], *options: str)
     session.run("pytest", "docs/tests", *options)
 
 
-@nox.session(name="docs-programs", tags=["full"])
+@nox.session(name="docs-programs", default=False, tags=["full"])
 def docs_programs(session: nox.Session) -> None:
     """Follow the guides of the documentation: save their programs, start them, run the commands."""
     install_from_tree(session, beside=tools("docs-programs"))
