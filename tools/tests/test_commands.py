@@ -29,17 +29,32 @@ def test_pages_name_commands() -> None:
     assert len(commands()) > 10
 
 
-@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
-def test_sessions_exist(arguments: list[str]) -> None:
+@pytest.fixture(scope="module")
+def listed() -> tuple[set[str], set[str]]:
+    """Return the names of all sessions, and their tags."""
     done = subprocess.run(
-        [sys.executable, "-m", "nox", *arguments, "--list"],
+        [sys.executable, "-m", "nox", "--list"],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^\* ", done.stdout, re.MULTILINE) or "--list" in arguments
+    lines = re.findall(r"^[*-] (\S+)(?: \[(\S+)\])? ->", done.stdout, re.MULTILINE)
+    return {name for name, _ in lines}, {tag for _, tags in lines for tag in tags.split(",")}
+
+
+@pytest.mark.parametrize("arguments", commands(), ids=" ".join)
+def test_sessions_exist(arguments: list[str], listed: tuple[set[str], set[str]]) -> None:
+    names, tags = listed
+    match arguments:
+        case [] | ["-l"]:
+            pass
+        case ["-s", name]:
+            assert name in names
+        case ["-t", tag]:
+            assert tag in tags
+        case _:
+            pytest.fail(f"nox {' '.join(arguments)}")
 
 
 def test_ci_runs_the_line_that_the_page_names() -> None:
