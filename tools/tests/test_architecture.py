@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,11 @@ def sources(tmp_path: Path) -> Path:
 
 def broken_contracts(sources: Path) -> set[str]:
     done = subprocess.run(
-        ["lint-imports", "--no-cache", f"--config={ROOT / 'pyproject.toml'}"],
+        [
+            Path(sys.executable).with_name("lint-imports"),
+            "--no-cache",
+            f"--config={ROOT / 'pyproject.toml'}",
+        ],
         cwd=sources,
         env={**os.environ, "PYTHONPATH": f"{sources}{os.pathsep}{ROOT}", "NO_COLOR": "1"},
         capture_output=True,
