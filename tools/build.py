@@ -18,7 +18,7 @@ from zipfile import ZipFile
 os.environ.setdefault("SOURCE_DATE_EPOCH", "1700000000")
 
 # What no archive may hold: leftovers of tests and tools.
-LEFTOVERS = ("__pycache__", ".pyc", ".coverage", ".hypothesis", ".pytest_cache", "mutants", ".db")
+LEFTOVERS = ("__pycache__", ".pyc", ".coverage", ".hypothesis", ".pytest_cache", "/mutants/", ".db")
 
 
 class Refused(Exception):
