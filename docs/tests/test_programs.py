@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from starlette_auth_core.authorization import MAX_CREDENTIALS_SIZE
+from starlette_auth_core.credentials import MAX_CREDENTIALS_SIZE
 from starlette_auth_core.tokens import generate_token
 from starlette_auth_hashers import PBKDF2Hasher
 

@@ -17,7 +17,7 @@ from starlette_auth_core import (
     BaseBearerAuth,
     InvalidCredentials,
 )
-from starlette_auth_core.authorization import read_basic
+from starlette_auth_core.credentials import read_basic
 
 pytestmark = pytest.mark.anyio
 

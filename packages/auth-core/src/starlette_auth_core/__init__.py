@@ -1,6 +1,6 @@
 """Authentication of Starlette-based apps by a request's header."""
 
-from .backends import (
+from ._backends import (
     AuthBackend,
     AuthResult,
     BaseAPIKeyAuth,
@@ -10,10 +10,10 @@ from .backends import (
     PasswordHasher,
     UserT,
 )
-from .challenges import Challenge
-from .exceptions import AuthenticationUnavailable, InvalidCredentials
-from .middleware import AuthenticationMiddleware
-from .permissions import requires
+from ._challenges import Challenge
+from ._exceptions import AuthenticationUnavailable, InvalidCredentials
+from ._middleware import AuthenticationMiddleware
+from ._permissions import requires
 
 __all__ = [
     "AuthBackend",

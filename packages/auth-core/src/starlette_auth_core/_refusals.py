@@ -5,8 +5,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Send
 
-from .challenges import Challenge
-from .exceptions import AuthenticationUnavailable
+from ._challenges import Challenge
+from ._exceptions import AuthenticationUnavailable
 
 __all__ = ["BACKEND", "POLICY_VIOLATION", "challenges_of", "deny", "error_response"]
 

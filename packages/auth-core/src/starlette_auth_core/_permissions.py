@@ -13,9 +13,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.websockets import WebSocket, WebSocketState
 
-from .authorization import has_scheme
-from .challenges import extend, find_entry
-from .refusals import POLICY_VIOLATION, challenges_of, deny
+from .credentials import has_scheme
+from ._challenges import extend, find_entry
+from ._refusals import POLICY_VIOLATION, challenges_of, deny
 
 __all__ = ["requires"]
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeAlias, cast
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
 
-from .authorization import (
+from .credentials import (
     TOKEN68,
     VISIBLE_ASCII,
     Grammar,
@@ -23,8 +23,8 @@ from .authorization import (
     read_basic,
     read_token,
 )
-from .challenges import Challenge, extend, find_entry, is_token
-from .exceptions import AuthenticationUnavailable, InvalidCredentials
+from ._challenges import Challenge, extend, find_entry, is_token
+from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from .tokens import check_prefix, is_well_formed
 
 # Which one runs is not for tests to choose.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
-from .exceptions import InvalidCredentials
+from ._exceptions import InvalidCredentials
 
 __all__ = [
     "MAX_CREDENTIALS_SIZE",

@@ -15,9 +15,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .challenges import Challenge, replace_entry
-from .exceptions import AuthenticationUnavailable, InvalidCredentials
-from .refusals import BACKEND, challenges_of, deny, error_response
+from ._challenges import Challenge, replace_entry
+from ._exceptions import AuthenticationUnavailable, InvalidCredentials
+from ._refusals import BACKEND, challenges_of, deny, error_response
 
 __all__ = ["AuthenticationMiddleware"]
 
