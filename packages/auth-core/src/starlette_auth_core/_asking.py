@@ -6,7 +6,7 @@ traceback, whose frames would, and without the user-id.
 
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from starlette.authentication import (
     AuthCredentials,
@@ -15,7 +15,9 @@ from starlette.authentication import (
     UnauthenticatedUser,
 )
 from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
+from ._backend import SchemeCredentials
 from ._exceptions import InvalidCredentials
 from ._results import awaitable, user_or_none
 
@@ -25,22 +27,22 @@ __all__ = ["Asked", "ask", "check_backend", "forgetful", "last_asked"]
 _ASKED = "starlette_auth_core.asked"
 
 
-class Asked:
+class Asked(NamedTuple):
     """The answer of one backend about one connection, and the answers before it."""
 
-    __slots__ = ("backend", "error", "previous", "result")
+    backend: AuthenticationBackend
+    result: tuple[AuthCredentials, Any] | None
+    error: AuthenticationError | None
+    previous: "_Stored | None"
 
-    def __init__(
-        self,
-        backend: AuthenticationBackend,
-        result: tuple[AuthCredentials, Any] | None,
-        error: AuthenticationError | None,
-        previous: "Asked | None",
-    ) -> None:
-        self.backend = backend
-        self.result = result
-        self.error = error
-        self.previous = previous
+
+# A plain tuple of the same form is what stands in the scope: it costs half.
+_Stored: TypeAlias = tuple[
+    AuthenticationBackend,
+    tuple[AuthCredentials, Any] | None,
+    AuthenticationError | None,
+    "_Stored | None",
+]
 
 
 def check_backend(backend: object) -> None:
@@ -56,8 +58,8 @@ def check_backend(backend: object) -> None:
 
 def last_asked(conn: HTTPConnection) -> Asked | None:
     """Return the answer of the backend that was asked last on *conn*, if one was."""
-    asked: Asked | None = conn.scope.get(_ASKED)
-    return asked
+    stored: _Stored | None = conn.scope.get(_ASKED)
+    return None if stored is None else Asked(*stored)
 
 
 async def ask(
@@ -76,12 +78,9 @@ async def ask(
         AuthenticationError: The backend's own; one without credentials where it was asked before.
     """
     scope = conn.scope
-    previous: Asked | None = scope.get(_ASKED)
-    asked = previous
-    while asked is not None and asked.backend is not backend:
-        asked = asked.previous
-    if asked is not None:
-        _set(scope, Asked(backend, asked.result, asked.error, previous))
+    previous: _Stored | None = scope.get(_ASKED)
+    if previous is not None and (asked := _find(previous, backend)) is not None:
+        _set(scope, (backend, asked.result, asked.error, previous))
         if asked.error is not None:
             raise forgetful(asked.error)
         return
@@ -90,21 +89,33 @@ async def ask(
         if type(pending) is not CoroutineType:
             awaitable(pending, "authenticate")
         result = await pending
-        if result is not None:
+        # What our own backends return has been looked at.
+        if result is not None and not isinstance(result[0], SchemeCredentials):
             result = _checked(result)
     except AuthenticationError as error:
-        _set(scope, Asked(backend, None, forgetful(error), previous))
+        _set(scope, (backend, None, forgetful(error), previous))
         if observer is not None:
             observer(conn, error)
         raise
-    _set(scope, Asked(backend, result, None, previous))
+    _set(scope, (backend, result, None, previous))
     if observer is not None and result is not None:
         observer(conn, result[0])
 
 
-def _set(scope: Any, asked: Asked) -> None:
-    scope[_ASKED] = asked
-    scope["auth"], scope["user"] = asked.result or (AuthCredentials(), UnauthenticatedUser())
+def _find(stored: _Stored, backend: AuthenticationBackend) -> Asked | None:
+    asked: Asked | None = Asked(*stored)
+    while asked is not None and asked.backend is not backend:
+        asked = None if asked.previous is None else Asked(*asked.previous)
+    return asked
+
+
+def _set(scope: Scope, stored: _Stored) -> None:
+    scope[_ASKED] = stored
+    result = stored[1]
+    if result is None:
+        scope["auth"], scope["user"] = AuthCredentials(), UnauthenticatedUser()
+    else:
+        scope["auth"], scope["user"] = result
 
 
 def _checked(result: tuple[AuthCredentials, Any]) -> tuple[AuthCredentials, Any] | None:

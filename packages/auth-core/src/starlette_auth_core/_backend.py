@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias
@@ -12,12 +11,7 @@ from starlette.requests import HTTPConnection
 
 from ._challenges import Challenge
 from ._grammar import is_token
-
-# Which one runs is not for tests to choose.
-if sys.version_info >= (3, 13):  # pragma: no cover
-    from typing import TypeVar
-else:  # pragma: no cover
-    from typing_extensions import TypeVar
+from ._typing import TypeVar
 
 __all__ = ["AuthBackend", "AuthResult", "SchemeCredentials", "UserT", "check_max_size", "check_names"]
 
@@ -36,7 +30,7 @@ class SchemeCredentials(AuthCredentials):
 
     def __init__(self, scopes: Sequence[str], scheme: str) -> None:
         check_names("scopes", scopes)
-        super().__init__(scopes)
+        self.scopes = list(scopes)
         self.scheme = scheme
 
 
@@ -157,14 +151,14 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
 
 def check_names(setting: str, names: object) -> None:
     """Raise a `TypeError` if *names* is a string, in which each letter would be a name."""
+    if type(names) is tuple or type(names) is list:
+        return
     if isinstance(names, (str, bytes)):
         raise TypeError(f"{setting} must be a sequence of names: use ({names!r},)")
-    if inspect.isawaitable(names):
-        if inspect.iscoroutine(names):
-            names.close()  # Otherwise Python warns that it was never awaited.
+    if inspect.iscoroutine(names):
+        names.close()  # Otherwise Python warns that it was never awaited.
+    if names is None or inspect.isawaitable(names):
         raise TypeError(f"{setting} must be a sequence of names, not a {type(names).__name__}")
-    if names is None:
-        raise TypeError(f"{setting} must be a sequence of names, not None")
 
 
 def check_max_size(size: object) -> None:

@@ -82,9 +82,8 @@ class BaseTokenAuth(AuthBackend[UserT]):
                 return None
             if self.prefix is not None and not is_well_formed(token, self.prefix):
                 raise InvalidCredentials
-            found = await awaitable(self.resolve(token), "resolve")
-            user, scopes = _as_pair(found)
-            if user_or_none(user, "resolve") is None:
+            user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
+            if user is None:
                 raise InvalidCredentials
         except InvalidCredentials as error:
             if error.parameters is None:
@@ -119,8 +118,7 @@ class BaseTokenAuth(AuthBackend[UserT]):
         Raises:
             TimeoutError: If the token can't be looked up now. The answer is 503.
         """
-        found = await awaitable(self.resolve(token), "resolve")
-        return user_or_none(_as_pair(found)[0], "resolve")
+        return _as_pair(await awaitable(self.resolve(token), "resolve"))[0]  # type: ignore[no-any-return]  # it is a user
 
     async def resolve(self, token: str) -> tuple[UserT, Sequence[str]] | None:
         """Find the user whom a token stands for, and the scopes that it grants.
@@ -237,8 +235,7 @@ class TokenAuth(BaseTokenAuth[UserT]):
         Raises:
             AuthenticationUnavailable: If the store does not answer in time.
         """
-        found = await awaitable(self.resolve(token), "resolve")
-        return user_or_none(_as_pair(found)[0], "resolve")
+        return _as_pair(await awaitable(self.resolve(token), "resolve"))[0]  # type: ignore[no-any-return]  # it is a user
 
     async def resolve(self, token: str) -> tuple[UserT, Sequence[str]] | None:
         """Find the user whom a token stands for, and the scopes that it grants.
@@ -313,8 +310,9 @@ class _TokenScopes(tuple[str, ...]):
 
 
 def _as_pair(found: Any) -> tuple[Any, Sequence[str]]:
-    if isinstance(found, tuple) and len(found) == 2:
-        return found
+    # The user, or None, and the scopes out of what `resolve` returned.
+    if type(found) is tuple and len(found) == 2:
+        return user_or_none(found[0], "resolve"), found[1]
     if user_or_none(found, "resolve") is None:
         return None, ()
     raise TypeError(
