@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -19,7 +19,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from starlette_auth_core import (
-    AuthBackend,
     AuthenticationMiddleware,
     BaseAPIKeyAuth,
     BaseBasicAuth,
@@ -146,16 +145,14 @@ class TestForgottenAwaits:
 
     @pytest.mark.parametrize("kind", UNFINISHED)
     @pytest.mark.parametrize("hook", ["verify", "resolve", "the user of resolve"])
-    async def test_nor_is_it_one_for_a_token(
-        self, hook: str, kind: str, connect: Connect
-    ) -> None:
+    async def test_nor_is_it_one_for_a_token(self, hook: str, kind: str, connect: Connect) -> None:
         value = UNFINISHED[kind]
         if hook == "the user of resolve":
             methods = {"resolve": returning(lambda: (value(), ("authenticated",)))}
         else:
             methods = {hook: returning(value)}
         backend = type("Auth", (LookupAuth,), methods)()
-        with pytest.raises(TypeError, match="verify|resolve"):
+        with pytest.raises(TypeError, match=r"verify|resolve"):
             await backend.authenticate(connect(b"Token abcd"))
 
     @pytest.mark.parametrize("kind", UNFINISHED)
@@ -228,7 +225,7 @@ class TestForgottenAwaits:
 
 
 class TestNothingFound:
-    @pytest.mark.parametrize("nothing", NOTHING, ids=lambda value: repr(value))
+    @pytest.mark.parametrize("nothing", NOTHING, ids=repr)
     @pytest.mark.parametrize("hook", ["verify", "find_user"])
     async def test_it_is_nobody(self, hook: str, nothing: Any, connect: Connect) -> None:
         backend = type("Auth", (PasswordAuth,), {hook: returning(nothing)})()
@@ -236,7 +233,7 @@ class TestNothingFound:
             await backend.authenticate(connect(BASIC))
         assert backend.counting.work == (["dummy_verify"] if hook == "find_user" else [])
 
-    @pytest.mark.parametrize("nothing", NOTHING, ids=lambda value: repr(value))
+    @pytest.mark.parametrize("nothing", NOTHING, ids=repr)
     @pytest.mark.parametrize("hook", ["verify", "resolve", "the user of resolve"])
     async def test_nor_is_it_anybody_for_a_token(
         self, hook: str, nothing: Any, connect: Connect
@@ -249,7 +246,7 @@ class TestNothingFound:
         with pytest.raises(InvalidCredentials):
             await backend.authenticate(connect(b"Token abcd"))
 
-    @pytest.mark.parametrize("nothing", NOTHING, ids=lambda value: repr(value))
+    @pytest.mark.parametrize("nothing", NOTHING, ids=repr)
     async def test_nor_for_a_backend_of_the_apps_own(self, nothing: Any, fetch: Fetch) -> None:
         class OwnAuth(AuthenticationBackend):
             async def authenticate(self, conn: HTTPConnection) -> Any:
@@ -274,6 +271,10 @@ class TestNothingFound:
             await backend.authenticate(connect(b"Token abcd"))
 
 
+async def returning_inactive(*args: Any) -> User:
+    return inactive()
+
+
 class TestActiveField:
     async def test_an_inactive_user_costs_a_hash_and_gets_no_upgrade(
         self, connect: Connect
@@ -290,7 +291,8 @@ class TestActiveField:
         assert backend.stored == ["new(secret)"]
         backend.stored.clear()
         backend.counting.work.clear()
-        backend.user.is_active = False
+        user: Any = backend.user
+        user.is_active = False
         assert await backend.verify("alice", "secret") is None
         assert (backend.counting.work, backend.stored) == (["verify"], [])
         with pytest.raises(InvalidCredentials):
@@ -301,8 +303,8 @@ class TestActiveField:
         [
             {"get_password_hash": lambda self, user: "hash(secret)"},
             {"verify_password": returning(True)},
-            {"find_user": returning(lambda: inactive())},
-            {"verify": returning(lambda: inactive())},
+            {"find_user": returning_inactive},
+            {"verify": returning_inactive},
         ],
         ids=lambda methods: next(iter(methods)),
     )
@@ -421,12 +423,13 @@ class TestConstruction:
 
         for backend in (BaseBasicAuth, BaseTokenAuth, BaseBearerAuth, BaseAPIKeyAuth, LookupAuth):
             assert list(inspect.signature(backend).parameters) == []
-        for backend in (WithInit, Below):
-            assert str(inspect.signature(backend)).startswith("(store: str, *, size: int = 5)")
+        for own in (WithInit, Below):
+            assert str(inspect.signature(own)).startswith("(store: str, *, size: int = 5)")
 
     def test_an_argument_that_nobody_takes(self) -> None:
+        auth_class: Any = LookupAuth
         with pytest.raises(TypeError, match="argument"):
-            LookupAuth("shop")  # type: ignore[call-arg]  # on purpose
+            auth_class("shop")
 
 
 class Body:

@@ -3,7 +3,7 @@
 import base64
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -223,19 +223,20 @@ async def test_no_frame_shows_a_secret_by_another_name(
 
     conn = connect(header, header) if doubled else connect(header)
     caught: list[BaseException] = []
-    for call in (
+    calls: list[Callable[[], Awaitable[object]]] = [
         lambda: backend.authenticate(conn),
         lambda: authenticate(conn, backend),
         lambda: AuthenticationMiddleware(app, backend, on_error)(conn.scope, nothing, nothing),
-    ):
+    ]
+    for call in calls:
         conn.scope.pop("starlette_auth_core.asked", None)
         try:
             await call()
         except Exception as error:  # noqa: BLE001 - whatever it is
             caught.append(error)
     assert len(caught) == 3
-    for error in caught:
-        for line in shown_locals(error):
+    for each in caught:
+        for line in shown_locals(each):
             for secret in (PASSWORD, base64.b64encode(PAIR).decode()[:20]):
                 assert secret not in line
 

@@ -173,9 +173,7 @@ class TestTheChallengeOfAFailure:
     async def test_no_scheme_was_tried_where_the_header_names_none(
         self, header: bytes, connect: Connect
     ) -> None:
-        assert await challenges(BearerLookup(), connect(header)) == [
-            'Bearer realm="Restricted"'
-        ]
+        assert await challenges(BearerLookup(), connect(header)) == ['Bearer realm="Restricted"']
 
     async def test_so_is_one_that_verify_raises_for(self, connect: Connect) -> None:
         class ExpiredLookup(BearerLookup):

@@ -4,7 +4,7 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic, TypeAlias, cast
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
@@ -13,10 +13,19 @@ from ._challenges import Challenge
 from ._grammar import is_token
 from ._typing import TypeVar
 
-__all__ = ["AuthBackend", "AuthResult", "SchemeCredentials", "UserT", "check_max_size", "check_names"]
+__all__ = [
+    "AuthBackend",
+    "AuthResult",
+    "SchemeCredentials",
+    "UserT",
+    "check_max_size",
+    "check_names",
+]
 
 #: The type of an app's users. A subclass that names none gets Any.
 UserT = TypeVar("UserT", default=Any)
+
+_InitT = TypeVar("_InitT", bound=Callable[..., None])
 
 #: What `authenticate` returns.
 AuthResult: TypeAlias = tuple[AuthCredentials, BaseUser] | None
@@ -34,17 +43,17 @@ class SchemeCredentials(AuthCredentials):
         self.scheme = scheme
 
 
-def _checked(init: Callable[..., None]) -> Callable[..., None]:
+def _checked(init: _InitT) -> _InitT:
     # Settings are checked when the outermost `__init__` has ended: a subclass may set them in its
     # own, and need not call ours.
     @functools.wraps(init)
-    def __init__(self: "AuthBackend[Any]", *args: Any, **kwargs: Any) -> None:
+    def checking(self: "AuthBackend[Any]", *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        if type(self).__init__ is __init__:
+        if type(self).__init__ is checking:
             self._check_settings()
 
-    __init__._checks_settings = True  # type: ignore[attr-defined]  # functions have any attribute
-    return __init__
+    checking._checks_settings = True  # type: ignore[attr-defined]  # functions have any attribute
+    return cast("_InitT", checking)
 
 
 class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
@@ -167,5 +176,3 @@ def check_max_size(size: object) -> None:
         raise TypeError(f"max_credentials_size must be an int (bytes), not a {type(size).__name__}")
     if size < 1:
         raise ValueError(f"max_credentials_size must be at least 1 byte, not {size}")
-
-

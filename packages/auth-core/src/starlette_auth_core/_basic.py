@@ -29,7 +29,7 @@ class PasswordHasher(Protocol):
 
     @abstractmethod
     def verify(self, secret: str, hashed: str | None, /) -> Awaitable[bool]:
-        """Return whether *secret* is the password of the stored *hashed*; never raise for either."""
+        """Return whether *secret* is the password of the stored hash; never raise for either."""
 
     @abstractmethod
     def verify_and_update(
@@ -209,7 +209,8 @@ class BaseBasicAuth(AuthBackend[UserT]):
         Returns:
             The hash, or None for a user without a password, who can't log in.
         """
-        return self._attribute(user, "password_field", self.password_field)
+        hashed: str | None = self._attribute(user, "password_field", self.password_field)
+        return hashed
 
     async def replace_password_hash(self, user: UserT, old: str, new: str) -> None:
         """Store a new hash, provided that the old one is still what is stored.
@@ -260,7 +261,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
         try:
             return getattr(user, name)
         except AttributeError:
-            logger.error(
+            logger.error(  # noqa: TRY400 - a traceback would show the user
                 "Login refused: %s has no attribute %r; correct the setting %s",
                 type(user).__name__,
                 name,

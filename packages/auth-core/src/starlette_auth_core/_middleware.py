@@ -137,8 +137,9 @@ class AuthenticationMiddleware:
             assert self.observer is not None  # noqa: S101 - it is called where there is one
             self.observer(conn, outcome)
         except Exception as error:  # noqa: BLE001 - it only looks on
-            # The class only: the error may quote what it was looking at.
-            logger.error("The observer of a login failed: %s", type(error).__name__)
+            logger.error(  # noqa: TRY400 - the text of the error may show anything
+                "The observer of a login failed: %s", type(error).__name__
+            )
 
 
 class _Answer:

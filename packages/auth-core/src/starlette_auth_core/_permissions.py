@@ -119,10 +119,9 @@ def requires(
         name, position = _find_parameter(function)
 
         def enforce(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            if name in kwargs:
-                rule.enforce(kwargs[name])
-            else:
-                rule.enforce(args[position] if position < len(args) else None)
+            # The place is empty where the function has a default.
+            given: Any = args[position] if position < len(args) else None
+            rule.enforce(kwargs.get(name, given))
 
         @functools.wraps(function)
         async def of_coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
@@ -246,7 +245,7 @@ class _Rule:
         asked = last_asked(conn)
         if asked is None:
             return []
-        scheme = getattr(conn.auth, "scheme", None) or getattr(asked.backend, "scheme", "")
+        scheme: str = getattr(conn.auth, "scheme", "") or getattr(asked.backend, "scheme", "")
         if scheme.lower() != "bearer":
             return []
         needed = (*self.scopes, *self.any_of)

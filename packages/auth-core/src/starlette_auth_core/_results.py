@@ -43,7 +43,8 @@ def user_or_none(result: T | None, hook: str) -> T | None:
     """
     if result is None:
         return None
-    kind = _kind(type(result))
+    cls: Any = type(result)
+    kind = _kind(cls)
     if kind == "own":
         return result
     if kind == "unfinished":
@@ -76,7 +77,8 @@ def finished(result: T, hook: str) -> T:
 
 def is_unfinished(result: object) -> bool:
     """Return whether *result* can still be awaited, or iterated once."""
-    return _kind(type(result)) == "unfinished"
+    cls: Any = type(result)
+    return _kind(cls) == "unfinished"
 
 
 @functools.lru_cache(maxsize=256)
@@ -94,9 +96,7 @@ def _kind(cls: type[Any]) -> _Kind:
 def _unfinished(result: object, hook: str) -> TypeError:
     if isinstance(result, CoroutineType):
         result.close()  # Otherwise Python warns that it was never awaited.
-        return TypeError(
-            f"{result.__qualname__} was not awaited: write `return await …` in {hook}"
-        )
+        return TypeError(f"{result.__qualname__} was not awaited: write `return await …` in {hook}")
     return TypeError(
         f"{hook} returned {_named(result)}, which is not a result yet: write `return await …`, or "
         "take the first object out of it"

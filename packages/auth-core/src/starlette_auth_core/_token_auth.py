@@ -15,6 +15,7 @@ from ._challenges import Challenge
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._grammar import is_token
 from ._results import awaitable, user_or_none
+from ._token_format import check_prefix, is_well_formed
 from .credentials import (
     MAX_CREDENTIALS_SIZE,
     TOKEN68,
@@ -23,7 +24,7 @@ from .credentials import (
     read_api_key,
     read_token,
 )
-from .tokens import TokenRow, Tokens, check_prefix, is_well_formed
+from .tokens import TokenRow, Tokens
 
 __all__ = [
     "APIKeyAuth",
@@ -80,11 +81,10 @@ class BaseTokenAuth(AuthBackend[UserT]):
             token = self._read(conn)
             if token is None:
                 return None
-            if self.prefix is not None and not is_well_formed(token, self.prefix):
-                raise InvalidCredentials
-            user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
-            if user is None:
-                raise InvalidCredentials
+            user: Any = None
+            scopes: Sequence[str] = ()
+            if self.prefix is None or is_well_formed(token, self.prefix):
+                user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
         except InvalidCredentials as error:
             if error.parameters is None:
                 error.parameters = self._failure
@@ -92,6 +92,8 @@ class BaseTokenAuth(AuthBackend[UserT]):
             raise
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
+        if user is None:
+            raise InvalidCredentials(scheme=self.scheme, parameters=self._failure)
         return self._grant(scopes), user
 
     def openapi_scheme(self) -> Mapping[str, Any] | None:
@@ -147,8 +149,8 @@ class BaseTokenAuth(AuthBackend[UserT]):
     def _check_settings(self) -> None:
         super()._check_settings()
         Challenge(self.scheme)
-        overridden = (
-            self._overrides("verify", BaseTokenAuth) or self._overrides("resolve", BaseTokenAuth)
+        overridden = self._overrides("verify", BaseTokenAuth) or self._overrides(
+            "resolve", BaseTokenAuth
         )
         if not overridden:
             raise TypeError(
@@ -297,7 +299,7 @@ class APIKeyAuth(TokenAuth[UserT], BaseAPIKeyAuth[UserT]):
     """
 
 
-class _TokenScopes(tuple[str, ...]):
+class _TokenScopes(tuple[str, ...]):  # noqa: SLOT001 - the row is an attribute
     # The scopes out of `TokenAuth.resolve`. They carry the row on to `authenticate`, so that a
     # subclass can override `resolve` with the signature of the base.
 
