@@ -504,6 +504,6 @@ class TestRequires:
 
         protected = requires("read")(functools.partial(functools.partial(Endpoint()), "Hello"))
         assert inspect.iscoroutinefunction(protected)
-        conn = connect()
+        conn: Any = connect()
         conn.scope.update(auth=AuthCredentials(["read"]), user=SimpleUser("a"))
         assert await protected(conn) == "Hello"

@@ -326,11 +326,11 @@ class TestSize:
             (BearerAuth, b"authorization", b"Bearer "),
             (APIKeyAuth, b"x-api-key", b""),
         ):
-            backend = type("LimitedAuth", (base,), {"max_credentials_size": limit})()
+            backend: Any = type("LimitedAuth", (base,), {"max_credentials_size": limit})()
             token = b"a" * limit
             assert await outcome_of(backend, connect((name, start + token))) == token.decode()
             assert await outcome_of(backend, connect((name, start + token + b"a"))) is REFUSED
-        limited = type("LimitedAuth", (BasicAuth,), {"max_credentials_size": 8})()
+        limited: Any = type("LimitedAuth", (BasicAuth,), {"max_credentials_size": 8})()
         assert await outcome_of(limited, connect(basic("u:pppp"))) == ("u", "pppp")
         assert await outcome_of(limited, connect(basic("u:ppppp"))) is REFUSED
 
