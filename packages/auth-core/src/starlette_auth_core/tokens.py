@@ -329,7 +329,9 @@ class Tokens(Generic[_UserT, _RowT]):
 
     async def _delete_new(self, rotation: "_Rotation") -> None:
         # Where `insert` was broken off, it may have stored the row all the same.
-        new = rotation.new or await self._find(digest_token(rotation.token))
+        new = rotation.new
+        if new is None:
+            new = await self._find(digest_token(rotation.token))
         if new is not None:
             await self._wait("delete", self._store.delete(new))
 
