@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, assert_type
 
 import pytest
 
@@ -74,7 +74,8 @@ async def test_of_two_rows_of_one_second_the_later_one_is_newer() -> None:
 async def test_rows_are_copies() -> None:
     store = MemoryTokenStore[User]()
     inserted = await insert(store, User("alice"), "abc", name="laptop")
-    for row in inserted, await store.find("abc"), *await store.list(User("alice")):
+    rows: list[Any] = [inserted, await store.find("abc"), *await store.list(User("alice"))]
+    for row in rows:
         row.scopes, row.name = "admin", "mine"
     stored = await store.find("abc")
     assert stored is not None
@@ -92,6 +93,18 @@ async def test_field_that_a_row_lacks() -> None:
     row = await insert(MemoryTokenStore[User](), User("alice"), "abc")
     with pytest.raises(AttributeError):
         _ = row.name
+
+
+async def test_types_of_users_and_rows_are_inferred() -> None:
+    tokens = Tokens(MemoryTokenStore[User](), prefix="shop")
+    token, row = await tokens.issue(User("alice"))
+    assert_type(row.user, User)
+    found = await tokens.find(token)
+    assert found is not None
+    assert_type(found.user, User)
+    assert_type(found.last_used_at, datetime | None)
+    with pytest.raises(TypeError):
+        await tokens.issue(None)  # type: ignore[arg-type]  # what this is about
 
 
 async def test_neither_digest_nor_user_shows() -> None:

@@ -135,7 +135,7 @@ class DropsEnds(Store):
 
 class DropsExtra(Store):
     async def insert(self, user: User, *, digest: str, scopes: Any, **options: Any) -> Any:
-        times = {name: options[name] for name in ("created_at", "expires_at")}
+        times: dict[str, Any] = {name: options[name] for name in ("created_at", "expires_at")}
         return await super().insert(user, digest=digest, scopes=scopes, **times)
 
 

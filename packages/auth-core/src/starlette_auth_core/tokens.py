@@ -194,7 +194,9 @@ class Tokens(Generic[_UserT, _RowT]):
         if expires_in is None and end is not None:
             expires_in = end - cast("datetime", _utc(old.created_at))
         expires_at = _end(now, expires_in)
-        ends = now + overlap if end is None else min(now + overlap, end)
+        ends = _whole(now + overlap)
+        if end is not None:
+            ends = min(ends, end)
         extra = check_extra(self._store.extra(old))  # noqa: S610  # Not Django's.
         token = generate_token(prefix)
         rotation = _Rotation(token, old, end, ends)
