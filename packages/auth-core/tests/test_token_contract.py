@@ -130,7 +130,8 @@ class ReturnsWhatItHolds(Store):
 
 class DropsEnds(Store):
     async def insert(self, user: User, **options: Any) -> Any:
-        return await super().insert(user, **options | {"expires_at": None})
+        options["expires_at"] = None
+        return await super().insert(user, **options)
 
 
 class DropsExtra(Store):

@@ -418,6 +418,38 @@ class TestLastUse:
         assert await world.tokens.find(generate_token("shop")) is row
         assert (row.last_used_at, row.written) == (NOON.replace(tzinfo=None), 1)
 
+    async def test_row_that_is_frozen_is_read_again(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @dataclass(frozen=True)
+        class Row:
+            digest: str
+            user: User
+            scopes: str | None
+            created_at: datetime
+            expires_at: datetime | None
+            last_used_at: datetime | None
+
+        find = world.store.find
+
+        async def find_frozen(digest: str) -> Row | None:
+            row = await find(digest)
+            return None if row is None else Row(**vars(row))
+
+        token, row = await world.tokens.issue(world.alice)
+        world.store.instead["find"] = find_frozen
+        found = await world.tokens.find(token)
+        assert found is not None
+        assert found.last_used_at == world.store.stored(row).last_used_at == NOON
+        assert caplog.records == []
+
+        async def revoke() -> None:
+            await world.tokens.revoke(row)
+
+        world.clock.time += HOUR
+        world.store.after["touch"] = revoke
+        assert await world.tokens.find(token) is None
+
     async def test_use_is_never_stored_if_nobody_asks(
         self, world: World, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -33,14 +33,13 @@ async def finish(name: str, call: Awaitable[_ResultT], seconds: float | None) ->
         raise TypeError(f"{name} of the store must be async: {kind(call)} can't be awaited")
     # `fail_after` does the same at half as much again, and this is in every request with a token.
     deadline = math.inf if seconds is None else current_time() + seconds
-    with CancelScope(deadline=deadline) as scope:
+    with CancelScope(deadline=deadline):
         result = await call
-    if scope.cancelled_caught:
-        raise TimeoutError
-    if isinstance(result, Awaitable):
-        _close(result)
-        raise TypeError(f"{name} of the store returned {kind(result)} that was not awaited")
-    return result
+        if isinstance(result, Awaitable):
+            _close(result)
+            raise TypeError(f"{name} of the store returned {kind(result)} that was not awaited")
+        return result
+    raise TimeoutError
 
 
 def check_row(name: str, row: object) -> None:

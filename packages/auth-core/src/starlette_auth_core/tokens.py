@@ -112,7 +112,7 @@ class Tokens(Generic[_UserT, _RowT]):
         if _has_expired(row, now):
             return None
         if self._touch_every is not None and hasattr(row, "last_used_at"):
-            await self._touch(row, _whole(now), self._touch_every)
+            return await self._touch(row, _whole(now), self._touch_every)
         return row
 
     async def issue(
@@ -303,20 +303,26 @@ class Tokens(Generic[_UserT, _RowT]):
         check_row("insert", row)
         return row
 
-    async def _touch(self, row: Any, now: datetime, every: timedelta) -> None:
+    async def _touch(self, row: Any, now: datetime, every: timedelta) -> Any:
         try:
             last, unless_since = _utc(row.last_used_at), now - every
             if last is not None and last >= unless_since:
-                return
+                return row
             touching = self._store.touch(row, now, unless_since=unless_since)
-            # A row that the store has updated is left alone: an ORM would mark it as changed.
-            if (
-                await finish("touch", touching, self.query_timeout)
-                and _utc(row.last_used_at) != now
-            ):
-                row.last_used_at = now
+            if await finish("touch", touching, self.query_timeout):
+                return await self._show_use(row, now)
         except Exception as error:  # noqa: BLE001  # The last use is no reason to refuse a token.
             logger.warning("The last use of a token was not stored: %s", type(error).__name__)
+        return row
+
+    async def _show_use(self, row: Any, now: datetime) -> Any:
+        # A row that the store has updated is left alone: an ORM would mark it as changed.
+        if _utc(row.last_used_at) != now:
+            try:
+                row.last_used_at = now
+            except AttributeError:  # It is frozen.
+                return await self._find(row.digest)
+        return row
 
     async def _undo(self, rotation: "_Rotation") -> None:
         for step in (self._delete_new, self._restore_old):
