@@ -112,7 +112,7 @@ class Tokens(Generic[_UserT, _RowT]):
         if _has_expired(row, now):
             return None
         if self._touch_every is not None and hasattr(row, "last_used_at"):
-            return await self._touch(row, _whole(now), self._touch_every)
+            row = await self._touch(row, _whole(now), self._touch_every)
         return row
 
     async def issue(
