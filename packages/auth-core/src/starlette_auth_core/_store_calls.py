@@ -3,10 +3,11 @@
 What a store returns decides who is let in, so a forgotten `await` must not pass for a row.
 """
 
+import math
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any
 
-from anyio import fail_after
+from anyio import CancelScope, current_time
 
 from ._exceptions import AuthenticationUnavailable
 from ._typing import TypeVar
@@ -30,12 +31,15 @@ async def finish(name: str, call: Awaitable[_ResultT], seconds: float | None) ->
     """Await the call of the store's method *name* for at most *seconds*."""
     if not isinstance(call, Awaitable):
         raise TypeError(f"{name} of the store must be async: {kind(call)} can't be awaited")
-    with fail_after(seconds):
+    # `fail_after` does the same at half as much again, and this is in every request with a token.
+    deadline = math.inf if seconds is None else current_time() + seconds
+    with CancelScope(deadline=deadline):
         result = await call
-    if isinstance(result, Awaitable):
-        _close(result)
-        raise TypeError(f"{name} of the store returned {kind(result)} that was not awaited")
-    return result
+        if isinstance(result, Awaitable):
+            _close(result)
+            raise TypeError(f"{name} of the store returned {kind(result)} that was not awaited")
+        return result
+    raise TimeoutError
 
 
 def check_row(name: str, row: object) -> None:

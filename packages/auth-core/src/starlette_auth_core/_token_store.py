@@ -131,7 +131,8 @@ class TokenStore(Protocol[_UserT_contra, _RowT]):
 
         Args:
             row: The row as it was read. Where a plain assignment to its `last_used_at` would mark
-                an ORM's object as changed, set it here after storing; elsewhere `Tokens` does.
+                an ORM's object as changed, set it here after storing. Elsewhere `Tokens` does, or
+                reads a frozen row again.
             at: The time of use.
             unless_since: Nothing is stored if the stored last use is at this time or later.
 

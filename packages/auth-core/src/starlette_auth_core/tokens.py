@@ -112,7 +112,7 @@ class Tokens(Generic[_UserT, _RowT]):
         if _has_expired(row, now):
             return None
         if self._touch_every is not None and hasattr(row, "last_used_at"):
-            await self._touch(row, _whole(now), self._touch_every)
+            row = await self._touch(row, _whole(now), self._touch_every)
         return row
 
     async def issue(
@@ -194,7 +194,9 @@ class Tokens(Generic[_UserT, _RowT]):
         if expires_in is None and end is not None:
             expires_in = end - cast("datetime", _utc(old.created_at))
         expires_at = _end(now, expires_in)
-        ends = now + overlap if end is None else min(now + overlap, end)
+        ends = _whole(now + overlap)
+        if end is not None:
+            ends = min(ends, end)
         extra = check_extra(self._store.extra(old))  # noqa: S610  # Not Django's.
         token = generate_token(prefix)
         rotation = _Rotation(token, old, end, ends)
@@ -301,20 +303,26 @@ class Tokens(Generic[_UserT, _RowT]):
         check_row("insert", row)
         return row
 
-    async def _touch(self, row: Any, now: datetime, every: timedelta) -> None:
+    async def _touch(self, row: Any, now: datetime, every: timedelta) -> Any:
         try:
             last, unless_since = _utc(row.last_used_at), now - every
             if last is not None and last >= unless_since:
-                return
+                return row
             touching = self._store.touch(row, now, unless_since=unless_since)
-            # A row that the store has updated is left alone: an ORM would mark it as changed.
-            if (
-                await finish("touch", touching, self.query_timeout)
-                and _utc(row.last_used_at) != now
-            ):
-                row.last_used_at = now
+            if await finish("touch", touching, self.query_timeout):
+                return await self._show_use(row, now)
         except Exception as error:  # noqa: BLE001  # The last use is no reason to refuse a token.
             logger.warning("The last use of a token was not stored: %s", type(error).__name__)
+        return row
+
+    async def _show_use(self, row: Any, now: datetime) -> Any:
+        # A row that the store has updated is left alone: an ORM would mark it as changed.
+        if _utc(row.last_used_at) != now:
+            try:
+                row.last_used_at = now
+            except AttributeError:  # It is frozen.
+                return await self._find(row.digest)
+        return row
 
     async def _undo(self, rotation: "_Rotation") -> None:
         for step in (self._delete_new, self._restore_old):
@@ -329,7 +337,9 @@ class Tokens(Generic[_UserT, _RowT]):
 
     async def _delete_new(self, rotation: "_Rotation") -> None:
         # Where `insert` was broken off, it may have stored the row all the same.
-        new = rotation.new or await self._find(digest_token(rotation.token))
+        new = rotation.new
+        if new is None:
+            new = await self._find(digest_token(rotation.token))
         if new is not None:
             await self._wait("delete", self._store.delete(new))
 
