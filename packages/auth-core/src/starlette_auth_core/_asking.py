@@ -89,7 +89,6 @@ async def ask(
         if type(pending) is not CoroutineType:
             awaitable(pending, "authenticate")
         result = await pending
-        # What our own backends return has been looked at.
         if result is not None and not isinstance(result[0], SchemeCredentials):
             result = _checked(result)
     except AuthenticationError as error:
@@ -119,7 +118,7 @@ def _set(scope: Scope, stored: _Stored) -> None:
 
 
 def _checked(result: tuple[AuthCredentials, Any]) -> tuple[AuthCredentials, Any] | None:
-    # Backends of the app's own and of Starlette pass here too.
+    # What backends of the app's own and of Starlette return; ours have looked at it already.
     if not result:
         return None
     credentials, user = result

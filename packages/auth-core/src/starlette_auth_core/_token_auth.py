@@ -83,7 +83,13 @@ class BaseTokenAuth(AuthBackend[UserT]):
                 return None
             user: Any = None
             scopes: Sequence[str] = ()
-            if self.prefix is None or is_well_formed(token, self.prefix):
+            if self.prefix is not None and not is_well_formed(token, self.prefix):
+                pass
+            elif type(self).resolve is BaseTokenAuth.resolve:
+                # The default of `resolve`, in place: one coroutine less for most requests.
+                user = user_or_none(await awaitable(self.verify(token), "verify"), "verify")
+                scopes = () if user is None else self.get_scopes(user)
+            else:
                 user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
         except InvalidCredentials as error:
             if error.parameters is None:

@@ -13,6 +13,7 @@ import functools
 import logging
 import re
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from starlette.requests import HTTPConnection
 
@@ -66,7 +67,7 @@ class Grammar:
     def matches(self, token: bytes) -> bool:
         """Return whether *token* follows the grammar, in linear time."""
         secret = token.rstrip(self.padding) if self.padding else token
-        return bool(secret) and not secret.translate(None, self.characters)
+        return secret != b"" and not secret.translate(None, self.characters)
 
 
 #: Visible ASCII without spaces: the grammar of `Authorization: Token …` and `X-API-Key: …`.
@@ -102,7 +103,8 @@ def read_basic(
     token = _read_scheme(conn, b"basic")
     if token is None:
         return None
-    _check_size(token, max_size)
+    if len(token) > max_size:
+        _refuse(token, max_size)
     secret = _decode(_decode_base64(token), fallback_charset)
     if ":" not in secret or not is_plain_text(secret):
         raise InvalidCredentials
@@ -134,7 +136,11 @@ def read_token(
         InvalidCredentials: If the header is of the scheme, and malformed or too long.
     """
     token = _read_scheme(conn, _lowered(scheme))
-    return None if token is None else _checked(token, grammar, max_size)
+    if token is None:
+        return None
+    if len(token) > max_size or not grammar.matches(token):
+        _refuse(token, max_size)
+    return token.decode("ascii")
 
 
 def read_api_key(
@@ -159,7 +165,11 @@ def read_api_key(
         InvalidCredentials: If the token is malformed or too long, or the header occurs twice.
     """
     token = _read_header(conn, _lowered(header))
-    return None if token is None else _checked(token, grammar, max_size)
+    if token is None:
+        return None
+    if len(token) > max_size or not grammar.matches(token):
+        _refuse(token, max_size)
+    return token.decode("ascii")
 
 
 def is_plain_text(text: object) -> bool:
@@ -208,20 +218,13 @@ def _read_scheme(conn: HTTPConnection, scheme: bytes) -> bytes | None:
     return None
 
 
-def _checked(token: bytes, grammar: Grammar, max_size: int) -> str:
-    _check_size(token, max_size)
-    if not grammar.matches(token):
-        raise InvalidCredentials
-    return token.decode("ascii")
-
-
-def _check_size(token: bytes, max_size: int) -> None:
+def _refuse(token: bytes, max_size: int) -> NoReturn:
     if len(token) > max_size:
         _logger.info(
             "Credentials refused: they are longer than max_credentials_size, which is %d bytes",
             max_size,
         )
-        raise InvalidCredentials
+    raise InvalidCredentials
 
 
 def _decode_base64(token: bytes) -> bytes:
