@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, assert_type
 
 import pytest
@@ -69,6 +69,14 @@ async def test_of_two_rows_of_one_second_the_later_one_is_newer() -> None:
     store = MemoryTokenStore[User]()
     rows = [await insert(store, User("alice"), digest) for digest in "abc"]
     assert await store.list(User("alice")) == rows[::-1]
+
+
+async def test_row_that_ends_at_this_second_has_not_expired_before() -> None:
+    store = MemoryTokenStore[User]()
+    row = await insert(store, User("alice"), "abc")
+    assert await store.expire(row, NOON)
+    assert await store.purge(NOON) == 0
+    assert await store.purge(NOON + timedelta(seconds=1)) == 1
 
 
 async def test_rows_are_copies() -> None:

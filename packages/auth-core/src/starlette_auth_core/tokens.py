@@ -344,6 +344,8 @@ class Tokens(Generic[_UserT, _RowT]):
             await self._wait("delete", self._store.delete(new))
 
     async def _restore_old(self, rotation: "_Rotation") -> None:
+        # Where it is not known whether `expire` was done, the stored end shows it. Another rotation
+        # of the same second may have set the same end, which would be undone too.
         if rotation.moved is False or rotation.ends == rotation.end:
             return
         row: Any = await self._find(rotation.old.digest)
