@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from types import CoroutineType
 from typing import Any, Literal, TypeAlias, TypeVar
 
-__all__ = ["as_bool", "awaitable", "finished", "is_unfinished", "user_or_none"]
+__all__ = ["as_bool", "awaitable", "finished", "is_unfinished", "named", "user_or_none"]
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def awaitable(pending: Awaitable[T], hook: str) -> Awaitable[T]:
     # A generator-based coroutine (`types.coroutine`) is awaitable too, but it is also what a
     # `yield` in the wrong place makes. Neither is what a hook returns.
     raise TypeError(
-        f"{hook} returned {_named(pending)}, which can't be awaited: define it with `async def`"
+        f"{hook} returned {named(pending)}, which can't be awaited: define it with `async def`"
     )
 
 
@@ -60,7 +60,7 @@ def as_bool(answer: object, hook: str) -> bool:
             return for one: a tuple, say, is true whatever it holds.
     """
     if finished(answer, hook) and not isinstance(answer, int):
-        raise TypeError(f"{hook} must return a bool; it returned {_named(answer)}")
+        raise TypeError(f"{hook} must return a bool; it returned {named(answer)}")
     return bool(answer)
 
 
@@ -81,6 +81,11 @@ def is_unfinished(result: object) -> bool:
     return _kind(cls) == "unfinished"
 
 
+def named(value: object) -> str:
+    """Describe an object by its class only: its `repr` may show a secret."""
+    return f"an object of the class {type(value).__qualname__}"
+
+
 @functools.lru_cache(maxsize=256)
 def _kind(cls: type[Any]) -> _Kind:
     # `__await__`: coroutines, futures, tasks, lazy queries. `__anext__` and `__aiter__`: async
@@ -98,11 +103,6 @@ def _unfinished(result: object, hook: str) -> TypeError:
         result.close()  # Otherwise Python warns that it was never awaited.
         return TypeError(f"{result.__qualname__} was not awaited: write `return await …` in {hook}")
     return TypeError(
-        f"{hook} returned {_named(result)}, which is not a result yet: write `return await …`, or "
+        f"{hook} returned {named(result)}, which is not a result yet: write `return await …`, or "
         "take the first object out of it"
     )
-
-
-def _named(value: object) -> str:
-    # The name of the class only: a `repr` may show a secret.
-    return f"an object of the class {type(value).__qualname__}"

@@ -4,15 +4,16 @@ What a store returns decides who is let in, so a forgotten `await` must not pass
 """
 
 import math
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from anyio import CancelScope, current_time
 
 from ._exceptions import AuthenticationUnavailable
+from ._results import awaitable, finished, named
 from ._typing import TypeVar
 
-__all__ = ["check_extra", "check_row", "finish", "is_nobody", "kind", "wait"]
+__all__ = ["check_extra", "check_row", "finish", "wait"]
 
 _ResultT = TypeVar("_ResultT")
 
@@ -29,16 +30,12 @@ async def wait(name: str, call: Awaitable[_ResultT], seconds: float | None) -> _
 
 async def finish(name: str, call: Awaitable[_ResultT], seconds: float | None) -> _ResultT:
     """Await the call of the store's method *name* for at most *seconds*."""
-    if not isinstance(call, Awaitable):
-        raise TypeError(f"{name} of the store must be async: {kind(call)} can't be awaited")
+    hook = f"{name} of the store"
+    pending = awaitable(call, hook)
     # `fail_after` does the same at half as much again, and this is in every request with a token.
     deadline = math.inf if seconds is None else current_time() + seconds
     with CancelScope(deadline=deadline):
-        result = await call
-        if isinstance(result, Awaitable):
-            _close(result)
-            raise TypeError(f"{name} of the store returned {kind(result)} that was not awaited")
-        return result
+        return finished(await pending, hook)
     raise TimeoutError
 
 
@@ -47,30 +44,14 @@ def check_row(name: str, row: object) -> None:
     missing = [field for field in _ROW_FIELDS if not hasattr(row, field)]
     if missing:
         raise TypeError(
-            f"{name} of the store returned {kind(row)}, which is not the row of a token: "
-            f"the value has no {', no '.join(missing)}"
+            f"{name} of the store returned {named(row)}, which is not the row of a token: "
+            f"it lacks {', '.join(missing)}"
         )
 
 
 def check_extra(extra: object) -> Mapping[str, Any]:
     """Return what `extra` of a store returned, or raise a `TypeError`."""
-    if not isinstance(extra, Mapping):
-        _close(extra)
-        raise TypeError(f"extra of the store must return a mapping, not {kind(extra)}")
-    return extra
-
-
-def is_nobody(value: object) -> bool:
-    """Return whether *value* is a false value of a builtin type, such as None or `{}`."""
-    return type(value).__module__ == "builtins" and not value
-
-
-def kind(value: object) -> str:
-    """Describe *value* by its type only: the value may hold a digest."""
-    return f"a value of type {type(value).__name__}"
-
-
-def _close(result: object) -> None:
-    # A coroutine that nobody awaits would add a warning to the error.
-    if isinstance(result, Coroutine):
-        result.close()
+    found = finished(extra, "extra of the store")
+    if not isinstance(found, Mapping):
+        raise TypeError(f"extra of the store must return a mapping, not {named(found)}")
+    return found

@@ -15,7 +15,8 @@ from anyio.lowlevel import checkpoint
 
 from ._grammar import is_reserved_scope, is_scope_token
 from ._memory import MemoryTokenStore
-from ._store_calls import check_extra, check_row, finish, is_nobody, kind, wait
+from ._results import named, user_or_none
+from ._store_calls import check_extra, check_row, finish, wait
 from ._token_format import check_prefix, digest_token, generate_token, is_well_formed
 from ._token_store import TokenRow, TokenStore
 from ._typing import TypeVar
@@ -30,7 +31,7 @@ __all__ = [
     "is_well_formed",
 ]
 
-logger = logging.getLogger("starlette_auth_core")
+_logger = logging.getLogger("starlette_auth_core")
 
 _UserT = TypeVar("_UserT", default=Any)
 _RowT = TypeVar("_RowT", default=Any)
@@ -278,10 +279,11 @@ class Tokens(Generic[_UserT, _RowT]):
 
     async def _find(self, digest: str) -> _RowT | None:
         row = await self._wait("find", self._store.find(digest))
-        if is_nobody(row):
+        if user_or_none(row, "find of the store") is None:
             return None
         check_row("find", row)
-        return None if is_nobody(cast("TokenRow", row).user) else row
+        user = user_or_none(cast("TokenRow", row).user, "find of the store")
+        return None if user is None else row
 
     async def _insert(
         self,
@@ -312,7 +314,7 @@ class Tokens(Generic[_UserT, _RowT]):
             if await finish("touch", touching, self.query_timeout):
                 return await self._show_use(row, now)
         except Exception as error:  # noqa: BLE001  # The last use is no reason to refuse a token.
-            logger.warning("The last use of a token was not stored: %s", type(error).__name__)
+            _logger.warning("The last use of a token was not stored: %s", type(error).__name__)
         return row
 
     async def _show_use(self, row: Any, now: datetime) -> Any:
@@ -331,7 +333,7 @@ class Tokens(Generic[_UserT, _RowT]):
                 with fail_after(_UNDO_SECONDS, shield=True):
                     await step(rotation)
             except Exception as error:  # noqa: BLE001  # The error that led here is the one to raise.
-                logger.error(  # noqa: TRY400  # A traceback would show digests.
+                _logger.error(  # noqa: TRY400  # A traceback would show digests.
                     "A rotation failed, and could not be undone: %s", type(error).__name__
                 )
 
@@ -416,11 +418,11 @@ def _join(scopes: Sequence[str] | None) -> str | None:
 
 def _check_span(name: str, span: timedelta, least: timedelta) -> None:
     if not isinstance(span, timedelta):
-        raise TypeError(f"{name} must be a timedelta; got {kind(span)}")
+        raise TypeError(f"{name} must be a timedelta; got {named(span)}")
     if span < least:
         raise ValueError(f"{name} must {'not be negative' if not least else 'be positive'}")
 
 
 def _check_user(user: object) -> None:
-    if is_nobody(user) or isinstance(user, Awaitable):
-        raise TypeError(f"user must be a user; got {kind(user)}")
+    if user_or_none(user, "the user") is None:
+        raise TypeError(f"user must be a user; got {named(user)}")
