@@ -40,7 +40,7 @@ class User:
 
 
 class RightsMixin:
-    scopes = ("authenticated", "of-class")
+    scopes: Sequence[str] = ("authenticated", "of-class")
 
     def get_scopes(self, user: User) -> Sequence[str]:
         return ("authenticated", *user.rights)
