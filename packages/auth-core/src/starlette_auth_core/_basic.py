@@ -7,14 +7,15 @@ The flow: find the user, check the password, upgrade its hash, ask whether the u
 
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from starlette.authentication import AuthCredentials
 from starlette.requests import HTTPConnection
 
 from ._backend import AuthBackend, SchemeCredentials, UserT, check_max_size
 from ._challenges import Challenge
+from ._disconnect import Client
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._results import as_bool, awaitable, finished, is_unfinished, user_or_none
 from .credentials import MAX_CREDENTIALS_SIZE, is_plain_text, read_basic
@@ -40,6 +41,9 @@ class PasswordHasher(Protocol):
     @abstractmethod
     def dummy_verify(self, secret: str, username: str, /) -> Awaitable[None]:
         """Do the work of a failing `verify`, for a user who does not exist."""
+
+
+_Watched: TypeAlias = Callable[[Awaitable[Any]], Awaitable[Any]]
 
 
 class BaseBasicAuth(AuthBackend[UserT]):
@@ -87,10 +91,15 @@ class BaseBasicAuth(AuthBackend[UserT]):
         )
         if credentials is None:
             return None
+        client = Client.of(conn)
+        watched = _unwatched if client is None else client.watched
         try:
-            found = await awaitable(
-                self.verify(credentials.username, credentials.password), "verify"
-            )
+            if self._overrides("verify", BaseBasicAuth):
+                # All of it is watched, since its steps are not known.
+                pending = self.verify(credentials.username, credentials.password)
+                found = await watched(awaitable(pending, "verify"))
+            else:
+                found = await self._log_in(credentials.username, credentials.password, watched)
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
         user = user_or_none(found, "verify")
@@ -135,19 +144,9 @@ class BaseBasicAuth(AuthBackend[UserT]):
                 awaited, or is not a bool where a bool is due.
         """
         try:
-            if not (is_plain_text(username) and is_plain_text(password)):
-                # Not even a hasher has to cope with it. The work is that of any password.
-                await self._verify_nobody("", "")
-                return None
-            found = await awaitable(self.find_user(username), "find_user")
-            user = user_or_none(found, "find_user")
-            if user is None:
-                await self._verify_nobody(username, password)
-                return None
-            answer = await awaitable(self.verify_password(user, password), "verify_password")
+            return await self._log_in(username, password, _unwatched)
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
-        return user if as_bool(answer, "verify_password") and self._is_active(user) else None
 
     async def find_user(self, username: str) -> UserT | None:
         """Find a user.
@@ -226,6 +225,21 @@ class BaseBasicAuth(AuthBackend[UserT]):
         """
         raise NotImplementedError
 
+    async def _log_in(self, username: str, password: str, watched: _Watched) -> UserT | None:
+        # The flow of a login. What hashes is watched: its client may leave meanwhile.
+        if not (is_plain_text(username) and is_plain_text(password)):
+            # Not even a hasher has to cope with it. The work is that of any password.
+            await watched(self._verify_nobody("", ""))
+            return None
+        found = await awaitable(self.find_user(username), "find_user")
+        user = user_or_none(found, "find_user")
+        if user is None:
+            await watched(self._verify_nobody(username, password))
+            return None
+        pending = awaitable(self.verify_password(user, password), "verify_password")
+        valid = as_bool(await watched(pending), "verify_password")
+        return user if valid and self._is_active(user) else None
+
     async def _verify_nobody(self, username: str, password: str) -> None:
         if self.hasher is not None:
             await awaitable(self.hasher.dummy_verify(password, username), "hasher.dummy_verify")
@@ -289,6 +303,10 @@ class BaseBasicAuth(AuthBackend[UserT]):
         check_max_size(self.max_credentials_size)
         if self.fallback_charset is not None:
             _check_charset(self.fallback_charset)
+
+
+def _unwatched(work: Awaitable[Any]) -> Awaitable[Any]:
+    return work
 
 
 def check_hasher(hasher: object) -> None:

@@ -16,15 +16,16 @@ from types import CoroutineType, coroutine
 from typing import Any, TypeVar, cast
 
 import anyio
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["CLIENT", "Client", "ClientLeft"]
+__all__ = ["Client", "ClientLeft", "Watch"]
 
 T = TypeVar("T")
 
-#: The key of a scope that holds the `Client`, while the middleware has the request authenticated.
-CLIENT = "starlette_auth_core.client"
+# The key of the scope under which a `Watch` stands while the middleware asks its backend.
+_WATCH = "starlette_auth_core.watch"
 
 # How much of a body is read ahead, in bytes. A form or a JSON document ends before that, so its
 # sender is watched to the end. An upload may not; but as many as there are logins waiting for a
@@ -43,11 +44,39 @@ class ClientLeft(Exception):
     """Raised out of `Client.watched` where the client has left: nobody waits for an answer."""
 
 
+class Watch:
+    """Has the client of a request watched while a backend checks its password.
+
+    Args:
+        scope: The request's. A wrapper may hand on a copy of it, and the client is still shared.
+        receive: The server's.
+
+    Attributes:
+        client: The client, once a password is checked.
+    """
+
+    __slots__ = ("client", "receive")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.client: Client | None = None
+        self.receive = receive
+        scope[_WATCH] = self
+
+    def end(self, scope: Scope) -> Receive:
+        """End it, so that no view is watched, and return the `receive` for the app.
+
+        Raises:
+            ClientLeft: If the client has left, so that the app is not to be called.
+        """
+        del scope[_WATCH]
+        return self.receive if self.client is None else self.client.app_receive
+
+
 class Client:
     """The client of one request, who may leave while a password is checked.
 
-    A request without a password, or whose password is found in a cache, costs one of these objects
-    and nothing else: `receive` is first called when a check suspends.
+    It is made for a request with a password. One whose password is found in a cache costs nothing
+    else: `receive` is first called when a check suspends.
 
     Only one `receive` may wait at a time, and one that is cancelled may lose the message that it
     had got already (that of Starlette's BaseHTTPMiddleware does). So the reader is not stopped
@@ -63,7 +92,7 @@ class Client:
             to `close`.
     """
 
-    # Class attributes, since most requests need none of their own.
+    # Class attributes, since most clients need none of their own.
     left = False
     was_read = False
     _drop: Callable[[], object] | None = None
@@ -75,9 +104,25 @@ class Client:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
 
+    @classmethod
+    def of(cls, conn: HTTPConnection) -> "Client | None":
+        """Return the client of a connection that is watched, and None for any other one."""
+        watch: Watch | None = conn.scope.get(_WATCH)
+        if watch is None:
+            return None
+        if watch.client is None:
+            watch.client = cls(watch.receive)
+        return watch.client
+
     @property
     def app_receive(self) -> Receive:
-        """The `receive` for the app: the server's own where nothing was read."""
+        """The `receive` for the app: the server's own where nothing was read.
+
+        Raises:
+            ClientLeft: If the client has left, so that the app is not to be called.
+        """
+        if self.left:
+            raise ClientLeft
         return self.receive if self.was_read else self._receive
 
     async def watched(self, check: Awaitable[T]) -> T:
@@ -138,22 +183,6 @@ class Client:
                 # The error holds this frame, which holds this client.
                 self._failure = None
         return await self._receive()
-
-    async def dismiss(self, scope: Scope, send: Send) -> None:
-        """Answer a client who has left, for the middleware further out and its access log.
-
-        Servers ignore a response without a reader. Starlette's BaseHTTPMiddleware takes the lack
-        of one for a defect, and every stranger could have a traceback logged. The status is the
-        one that nginx logs: "client closed request".
-
-        Args:
-            scope: The request's. A WebSocket needs no answer.
-            send: The middleware's.
-        """
-        if scope["type"] == "http":
-            # The ASGI specification lets servers raise it ("Disconnected Client - send exception").
-            with suppress(OSError):
-                await Response(status_code=_CLIENT_CLOSED_REQUEST)(scope, self.receive, send)
 
     async def close(self) -> None:
         """End what still waits for a message, at the end of the request."""
@@ -234,6 +263,24 @@ class Client:
             self.left = True
             if self._drop is not None:
                 self._drop()
+
+
+async def dismiss(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a client who has left, for the middleware further out and its access log.
+
+    Servers ignore a response without a reader. Starlette's BaseHTTPMiddleware takes the lack of one
+    for a defect, and every stranger could have a traceback logged. The status is the one that nginx
+    logs: "client closed request".
+
+    Args:
+        scope: The request's. A WebSocket needs no answer.
+        receive: The server's.
+        send: The server's.
+    """
+    if scope["type"] == "http":
+        # The ASGI specification lets servers raise it ("Disconnected Client - send exception").
+        with suppress(OSError):
+            await Response(status_code=_CLIENT_CLOSED_REQUEST)(scope, receive, send)
 
 
 async def _as_coroutine(work: Awaitable[T]) -> T:

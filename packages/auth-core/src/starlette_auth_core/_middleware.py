@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._asking import ask, check_backend, forgetful
 from ._backend import check_names
+from ._disconnect import ClientLeft, Watch, dismiss
 from ._refusals import (
     Lines,
     challenge_lines,
@@ -103,17 +104,19 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, a WebSocket, or hand on anything else."""
-        if scope["type"] == "http":
-            answer = _Answer(scope, self.backend, self._vary, send)
-        elif scope["type"] == "websocket":
-            answer = websocket = _WebSocketAnswer(scope, self.backend, self._vary, send)
-            receive = websocket.watch(receive)
-        else:
+        make_answer = _ANSWERS.get(scope["type"])
+        if make_answer is None:
             await self.app(scope, receive, send)
             return
+        answer = make_answer(scope, self.backend, self._vary, send)
+        watch = Watch(scope, answer.noted(receive))
         try:
             try:
-                await ask(answer.conn, self.backend, self.observer and self._observe)
+                try:
+                    await ask(answer.conn, self.backend, self.observer and self._observe)
+                finally:
+                    # It raises where the client has left, whatever became of that on the way.
+                    receive = watch.end(scope)
             except AuthenticationError as error:
                 if self.on_invalid == "reject" or status_of(error) != 401:
                     raise
@@ -129,6 +132,11 @@ class AuthenticationMiddleware:
             # of its own, the app's handlers answer it further out, past `answer.send`.
             answer.complete(error)
             raise
+        except ClientLeft:
+            await dismiss(scope, receive, send)
+        finally:
+            if watch.client is not None:
+                await watch.client.close()
 
     def _observe(
         self, conn: HTTPConnection, outcome: AuthCredentials | AuthenticationError
@@ -156,6 +164,9 @@ class _Answer:
         self._error: AuthenticationError | None = None
         self._send = send
         self._vary = vary
+
+    def noted(self, receive: Receive) -> Receive:
+        return receive
 
     def keep(self, error: AuthenticationError) -> None:
         # Not the error itself: it holds the frame that holds this answer, and in such a circle
@@ -208,20 +219,23 @@ class _WebSocketAnswer(_Answer):
         super().__init__(scope, backend, vary, send)
         self._ended = False
 
-    def watch(self, receive: Receive) -> Receive:
-        async def watched() -> Message:
+    def noted(self, receive: Receive) -> Receive:
+        async def noting() -> Message:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 self._ended = True
             return message
 
-        return watched
+        return noting
 
     def send(self, message: Message) -> Awaitable[None]:
         if self._ended and message["type"] in _REFUSES:
             return _nothing()
         self._ended = self._ended or message["type"] == "websocket.close"
         return super().send(message)
+
+
+_ANSWERS = {"http": _Answer, "websocket": _WebSocketAnswer}
 
 
 async def _nothing() -> None:
