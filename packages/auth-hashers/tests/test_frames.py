@@ -212,7 +212,7 @@ async def test_full_queue(
         with pytest.raises(HasherBusy) as caught:
             await call(hasher, PASSWORD, hashed)
         gated.gate.set()
-    assert_hidden(caught.value)
+        assert_hidden(caught.value)
 
 
 @pytest.mark.parametrize("call", AWAITED)
