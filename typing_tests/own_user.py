@@ -1,7 +1,7 @@
 """What users write with a user type of their own: it is seen in every method."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_type
 
 from starlette.authentication import AuthCredentials, SimpleUser
@@ -33,7 +33,7 @@ class User:
     """Somebody in a database; not even a `BaseUser`."""
 
     name: str
-    password: str
+    password: str = field(repr=False)
     roles: Sequence[str] = ()
 
 

@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -17,7 +17,7 @@ password_hasher = Argon2Hasher()
 @dataclass(frozen=True)
 class User:
     username: str
-    password: str  # a hash of it, never the password
+    password: str = field(repr=False)  # a hash of it, never the password
 
 
 USERS = {"alice": User("alice", password_hasher.make_sync("alicepwd"))}

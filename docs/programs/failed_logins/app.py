@@ -1,7 +1,7 @@
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -29,7 +29,7 @@ password_hasher = Argon2Hasher()
 @dataclass(frozen=True)
 class User:
     username: str
-    password: str  # a hash of it, never the password
+    password: str = field(repr=False)  # a hash of it, never the password
 
 
 USERS = {"alice": User("alice", password_hasher.make_sync("alicepwd"))}

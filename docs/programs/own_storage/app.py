@@ -1,6 +1,6 @@
 import sqlite3
 from contextlib import closing
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -15,10 +15,11 @@ from starlette_auth_hashers import Argon2Hasher, MultiHasher, PBKDF2Hasher
 password_hasher = MultiHasher([Argon2Hasher(), PBKDF2Hasher()])
 
 
-class User(NamedTuple):
+@dataclass(frozen=True)
+class User:
     id: int
     username: str
-    password: str  # a hash of it, never the password
+    password: str = field(repr=False)  # a hash of it, never the password
 
 
 def query(statement: str, *values: object) -> list[User]:

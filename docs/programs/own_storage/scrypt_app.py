@@ -1,6 +1,6 @@
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -38,7 +38,7 @@ class ScryptHasher:
 @dataclass
 class User:
     username: str
-    password: str  # a hash of it, never the password
+    password: str = field(repr=False)  # a hash of it, never the password
 
 
 scrypt = ScryptHasher()

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
@@ -17,7 +17,7 @@ password_hasher = Argon2Hasher()
 @dataclass(frozen=True)
 class User:
     username: str
-    password: str  # a hash of it, never the password
+    password: str = field(repr=False)  # a hash of it, never the password
     role: str
 
 

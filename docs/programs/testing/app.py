@@ -1,5 +1,6 @@
 import os
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.authentication import AuthenticationBackend
@@ -12,9 +13,10 @@ from starlette_auth_core import AuthenticationMiddleware, BaseBasicAuth, Passwor
 from starlette_auth_hashers import Argon2Hasher
 
 
-class User(NamedTuple):
+@dataclass(frozen=True)
+class User:
     username: str
-    password: str  # a hash of it, never the password
+    password: str = field(repr=False)  # a hash of it, never the password
 
 
 class BasicAuth(BaseBasicAuth[User]):

@@ -11,9 +11,9 @@ import difflib
 import functools
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ._libcrypt import load_crypt
 from ._verifier import MAX_HASH_SIZE, Verifier
@@ -45,6 +45,8 @@ __all__ = [
     "is_unsalted",
     "load_algorithm",
 ]
+
+T = TypeVar("T")
 
 # libcrypt's limit (CRYPT_MAX_PASSPHRASE_SIZE), in bytes. The cost of SHA-crypt grows with the
 # password, so that without a limit a long one is an attack.
@@ -80,7 +82,7 @@ class Algorithm(Verifier):
         if reason is not None:
             raise ValueError(f"{self.name} can't hash this password: {reason}")
         try:
-            return str(self.handler.hash(secret))
+            return str(_call(self.handler.hash, secret))
         except ValueError:
             pass
         # Raised here, without a cause: passlib may quote the password.
@@ -88,10 +90,12 @@ class Algorithm(Verifier):
 
     def imitate(self, secret: str) -> None:
         """Do the work of a check that fails, at the costs of a new hash."""
-        try:
-            self.handler.hash("" if self.why_never(secret) else secret)
-        except ValueError:
-            self.handler.hash("")
+        if self.why_never(secret) is None:
+            with contextlib.suppress(ValueError):
+                _call(self.handler.hash, secret)
+                return
+        # Done here, without a context: passlib may quote the password.
+        _call(self.handler.hash, "")
 
     def identify(self, hashed: str) -> bool:
         """Tell whether *hashed* looks like one of this algorithm's."""
@@ -115,7 +119,7 @@ class Algorithm(Verifier):
             costs[name] > self.max_costs.get(name, costs[name]) for name in costs
         ):
             return None
-        return bool(self.handler.verify(secret, hashed))
+        return bool(_call(self.handler.verify, secret, hashed))
 
     def _why_not_new(self, secret: str) -> str | None:
         """Say why *secret* can't be hashed anew, if that is so; old hashes of it may exist."""
@@ -123,7 +127,7 @@ class Algorithm(Verifier):
             return "it has characters outside of ASCII, of which it takes seven bits only"
         if self.name == "scram":
             try:
-                saslprep(secret)
+                _call(saslprep, secret)
             except ValueError:
                 return "it has characters that SASLprep (RFC 4013) forbids"
         limit = getattr(self.handler, "truncate_size", None)
@@ -309,10 +313,10 @@ def _mended_bcrypt(handler: Any) -> Any:
         _fallback_ident = "$2b$"
 
         def _calc_checksum(self, secret: str | bytes) -> str:
-            prepared, ident = self._prepare_digest_args(secret)
+            password, ident = self._prepare_digest_args(secret)
             config = self._get_config(ident).encode("ascii")
             # bcrypt 5 refuses what all others cut, and old hashes of long passwords exist.
-            return bcrypt.hashpw(prepared[:_BCRYPT_SIZE], config)[-31:].decode("ascii")
+            return bcrypt.hashpw(password[:_BCRYPT_SIZE], config)[-31:].decode("ascii")
 
         # passlib warns of bits that are set in error, which it mends, in whichever thread checks.
         @classmethod
@@ -325,6 +329,19 @@ def _mended_bcrypt(handler: Any) -> Any:
     if handler.name == "bcrypt":
         return Mended
     return type(handler.name, (handler, Mended), {})
+
+
+def _call(function: Callable[..., T], secret: str, *arguments: str) -> T:
+    """Call a function of passlib, and drop its frames where it raises.
+
+    They have the password in variables such as `source`, `key` and `pwd`, which error reporters
+    show: those hide a password by the name of its variable only.
+    """
+    try:
+        return function(secret, *arguments)
+    except BaseException as error:  # noqa: BLE001 - it is raised again
+        error.__cause__ = error.__context__ = None
+        raise error.with_traceback(None) from None
 
 
 def _is_sha_crypt(handler: Any) -> bool:
@@ -343,8 +360,8 @@ def _sha_crypt_checksum(self: Any, secret: str | bytes) -> str:
     crypt = load_crypt()
     if crypt is None:
         return str(self._calc_checksum_builtin(secret))
-    encoded = secret.encode() if isinstance(secret, str) else secret
-    hashed = crypt(encoded, self.to_string().encode("ascii"))
+    password = secret.encode() if isinstance(secret, str) else secret
+    hashed = crypt(password, self.to_string().encode("ascii"))
     return hashed[-self.checksum_size :].decode("ascii")
 
 

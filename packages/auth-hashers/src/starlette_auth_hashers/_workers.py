@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -25,7 +25,6 @@ __all__ = ["HasherBusy", "configure", "run", "submit", "wait", "waiting"]
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _WAITING_PER_WORKER = 128
@@ -56,11 +55,11 @@ class _Pool:
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(workers, "password-hashing", _lower_priority)
 
-    def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
+    def submit(self, function: Callable[[], T]) -> "Future[T]":
         with self._lock:
             if len(self._unfinished) >= self._workers + self._max_waiting:
                 raise HasherBusy(self.waiting())
-            future = self._executor.submit(contextvars.copy_context().run, function, *args)
+            future = self._executor.submit(contextvars.copy_context().run, function)
             self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         return future
@@ -149,13 +148,16 @@ def waiting() -> int:
     return 0 if pool is None else pool.waiting()
 
 
-def submit(function: Callable[..., T], *args: Any) -> "Future[T]":
+def submit(function: Callable[[], T]) -> "Future[T]":
     """Have a worker thread call *function*, in a copy of the caller's context.
+
+    It takes no arguments, among which a password would be: error reporters show the local
+    variables of every frame, and hide a password by the name of its variable only.
 
     Raises:
         HasherBusy: If too many wait already.
     """
-    return _settings.get_pool().submit(function, *args)
+    return _settings.get_pool().submit(function)
 
 
 async def wait(future: "Future[T]") -> T:
@@ -174,8 +176,8 @@ async def wait(future: "Future[T]") -> T:
     return future.result()
 
 
-async def run(function: Callable[..., T], *args: Any) -> T:
-    """Call *function* in a worker thread and return what it does.
+async def run(function: Callable[[], T]) -> T:
+    """Call *function* in a worker thread and return what it does; see `submit`.
 
     Cancelled while it waits, it is dropped. Cancelled while it runs, it keeps its thread until it
     is done, so that there is never more work than there are workers.
@@ -183,7 +185,7 @@ async def run(function: Callable[..., T], *args: Any) -> T:
     Raises:
         HasherBusy: If too many wait already.
     """
-    future = submit(function, *args)
+    future = submit(function)
     try:
         return await wait(future)
     finally:

@@ -101,11 +101,11 @@ class BaseHasher(ABC):
             secret: The password that somebody typed.
             username: The user-id that was claimed.
         """
-        try:
+        with contextlib.suppress(ValueError):
             self.make_sync(secret)
-        except ValueError:
-            with contextlib.suppress(ValueError):
-                self.make_sync(_DUMMY)
+            return
+        with contextlib.suppress(ValueError):
+            self.make_sync(_DUMMY)
 
     def verify(self, secret: str, hashed: str | None) -> Coroutine[Any, Any, bool]:
         """Do as `verify_sync` does, in a worker thread."""
@@ -113,15 +113,15 @@ class BaseHasher(ABC):
 
     async def make(self, secret: str) -> str:
         """Do as `make_sync` does, in a worker thread."""
-        return await _workers.run(self.make_sync, secret)
+        return await _workers.run(lambda: self.make_sync(secret))
 
     async def verify_and_update(self, secret: str, hashed: str | None) -> tuple[bool, str | None]:
         """Do as `verify_and_update_sync` does, in a worker thread."""
-        return await _workers.run(self.verify_and_update_sync, secret, hashed)
+        return await _workers.run(lambda: self.verify_and_update_sync(secret, hashed))
 
     async def dummy_verify(self, secret: str, username: str = "") -> None:
         """Do as `dummy_verify_sync` does, in a worker thread."""
-        await _workers.run(self.dummy_verify_sync, secret, username)
+        await _workers.run(lambda: self.dummy_verify_sync(secret, username))
 
     def identify(self, hashed: str) -> bool:
         """Tell whether this hasher could verify *hashed*: True where it is not known better."""
@@ -160,7 +160,7 @@ class BaseHasher(ABC):
         return valid
 
     async def _check(self, secret: str, hashed: str | None) -> bool:
-        return await _workers.run(self.verify_sync, secret, hashed)
+        return await _workers.run(lambda: self.verify_sync(secret, hashed))
 
 
 @contextlib.contextmanager

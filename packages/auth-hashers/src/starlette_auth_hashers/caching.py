@@ -123,7 +123,7 @@ class CachingHasher(BaseHasher):
         if self._is_answered(self._digest(b"pair", secret, hashed), hashed):
             return True, None
         digest = self._digest(b"update", secret, hashed)
-        return await self._share(digest, self.verify_and_update_sync, secret, hashed)
+        return await self._share(digest, lambda: self.verify_and_update_sync(secret, hashed))
 
     async def dummy_verify(self, secret: str, username: str = "") -> None:
         """Do as `dummy_verify_sync` does, once for all who claim that user-id at the same time."""
@@ -131,7 +131,7 @@ class CachingHasher(BaseHasher):
         if not isinstance(username, str):
             raise TypeError(f"username must be a str, not {type(username).__name__}")
         digest = self._digest(b"dummy", secret, username)
-        await self._share(digest, self.dummy_verify_sync, secret, username)
+        await self._share(digest, lambda: self.dummy_verify_sync(secret, username))
 
     def identify(self, hashed: str) -> bool:
         """Tell whether the hasher could verify *hashed*."""
@@ -154,17 +154,17 @@ class CachingHasher(BaseHasher):
         digest = self._digest(b"pair", secret, hashed)
         if self._is_known(digest):
             return True
-        return await self._share(digest, self.verify_sync, secret, hashed)
+        return await self._share(digest, lambda: self.verify_sync(secret, hashed))
 
     def _digest(self, purpose: bytes, secret: str, other: str | None) -> bytes:
         require_text(secret, other)
-        parts = [part.encode("utf-8", "surrogatepass") for part in (secret, other or "")]
+        password = secret.encode("utf-8", "surrogatepass")
         # The length in front keeps the two apart: `ab`, `c` is not `a`, `bc`.
         digest = hashlib.blake2b(
-            len(parts[0]).to_bytes(8), key=self._key, person=purpose, digest_size=32
+            len(password).to_bytes(8), key=self._key, person=purpose, digest_size=32
         )
-        for part in parts:
-            digest.update(part)
+        digest.update(password)
+        digest.update((other or "").encode("utf-8", "surrogatepass"))
         return digest.digest()
 
     def _is_known(self, digest: bytes) -> bool:
@@ -186,12 +186,12 @@ class CachingHasher(BaseHasher):
     def _oldest_expires(self) -> float:
         return next(iter(self._known.values()), math.inf)
 
-    async def _share(self, digest: bytes, function: Callable[..., T], *args: Any) -> T:
+    async def _share(self, digest: bytes, function: Callable[[], T]) -> T:
         """Let everybody who asks for the same at the same time wait for one computation."""
         with self._lock:
             shared = self._shared.get(digest)
             if shared is None:
-                started = shared = _Shared(_workers.submit(function, *args))
+                started = shared = _Shared(_workers.submit(function))
                 self._shared[digest] = started
                 started.future.add_done_callback(lambda _: self._forget(digest, started))
             shared.callers += 1
