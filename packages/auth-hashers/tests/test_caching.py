@@ -16,7 +16,7 @@ from starlette_auth_hashers import (
     HasherBusy,
     MultiHasher,
     PBKDF2Hasher,
-    caching,
+    _caching,
     waiting,
 )
 
@@ -168,7 +168,7 @@ class TestRemembering:
     def test_what_a_forked_child_does(self, hasher: CachingHasher, inner: Counting) -> None:
         hasher.verify_sync("a", "hash of a")
         key, lock = hasher._key, hasher._lock
-        caching._start_afresh()
+        _caching._start_afresh()
         assert hasher._key != key
         assert hasher._lock is not lock
         assert hasher.verify_sync("a", "hash of a")

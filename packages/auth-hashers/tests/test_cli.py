@@ -20,7 +20,7 @@ from starlette_auth_hashers import (
     Hasher,
     LegacyHasher,
     PBKDF2Hasher,
-    cli,
+    _cli,
 )
 from starlette_auth_hashers._recommendation import inspect
 
@@ -37,7 +37,7 @@ ALL = [ARGON2, WEAK_ARGON2, PBKDF2, OLD_PBKDF2, BCRYPT, HEX]
 
 
 def run(*arguments: str, stdin: str | None = None) -> Any:
-    result = CliRunner().invoke(cli.main, list(arguments), input=stdin)
+    result = CliRunner().invoke(_cli.main, list(arguments), input=stdin)
     # Never a hash, whatever happens; nor a usable part of one.
     for hashed in ALL:
         assert hashed not in result.output
@@ -169,7 +169,7 @@ class TestAudit:
             [
                 sys.executable,
                 "-c",
-                "from starlette_auth_hashers.cli import main; main()",
+                "from starlette_auth_hashers._cli import main; main()",
                 "audit",
                 "--json",
             ],
@@ -286,7 +286,7 @@ class TestCalibrate:
         def fail(**_: int) -> None:
             raise ImportError('pip install "starlette-auth-hashers[argon2]"')
 
-        monkeypatch.setattr(cli, "Argon2Hasher", fail)
+        monkeypatch.setattr(_cli, "Argon2Hasher", fail)
         result = run("calibrate")
 
         assert result.exit_code == 2
@@ -330,7 +330,7 @@ class TestCommand:
 
     @pytest.mark.parametrize("missing", ["typer", "rich"])
     def test_missing_extra(self, missing: str) -> None:
-        code = f"import sys; sys.modules[{missing!r}] = None; import starlette_auth_hashers.cli"
+        code = f"import sys; sys.modules[{missing!r}] = None; import starlette_auth_hashers._cli"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )

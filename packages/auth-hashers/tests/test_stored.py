@@ -20,7 +20,7 @@ from starlette_auth_hashers import (
     LegacyHasher,
     MultiHasher,
     PBKDF2Hasher,
-    legacy,
+    _legacy,
 )
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +64,7 @@ NO_HASHES = [
 @pytest.fixture(scope="module", autouse=True)
 def _cheap_dummy_of_werkzeug() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(legacy._Werkzeug, "_TODAY", "scrypt:2:1:1$salt$" + "00" * 64)
+        patch.setattr(_legacy._Werkzeug, "_TODAY", "scrypt:2:1:1$salt$" + "00" * 64)
         yield
 
 

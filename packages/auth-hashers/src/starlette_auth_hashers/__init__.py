@@ -1,11 +1,11 @@
 """Password hashers for async apps, and for everybody else."""
 
+from ._algorithms import Argon2Hasher, BCryptHasher, CryptHasher, Hasher, PBKDF2Hasher
+from ._base import BaseHasher, generate_random_string
+from ._caching import CachingHasher
+from ._legacy import LegacyHasher
+from ._multi import MultiHasher
 from ._workers import HasherBusy, configure, waiting
-from .algorithms import Argon2Hasher, BCryptHasher, CryptHasher, Hasher, PBKDF2Hasher
-from .base import BaseHasher, generate_random_string
-from .caching import CachingHasher
-from .legacy import LegacyHasher
-from .multi import MultiHasher
 
 __all__ = [
     "Argon2Hasher",

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ._legacy import read_werkzeug
 from ._passlib import find_matches, is_unsalted
-from .legacy import read_werkzeug
 
 __all__ = ["MINIMUM", "Finding", "inspect"]
 

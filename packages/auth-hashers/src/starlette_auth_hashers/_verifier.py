@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 
 __all__ = ["MAX_HASH_SIZE", "Verifier"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("starlette_auth_hashers")
 
 # The longest stored string that is looked at, in characters; real ones have under 500.
 MAX_HASH_SIZE = 4096

@@ -23,7 +23,7 @@ from ._cores import usable_cores
 
 __all__ = ["HasherBusy", "configure", "run", "submit", "wait", "waiting"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("starlette_auth_hashers")
 
 T = TypeVar("T")
 

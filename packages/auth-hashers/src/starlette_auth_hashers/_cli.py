@@ -13,8 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
+from ._algorithms import Argon2Hasher, BCryptHasher, Hasher, PBKDF2Hasher
 from ._recommendation import MINIMUM, Finding, inspect
-from .algorithms import Argon2Hasher, BCryptHasher, Hasher, PBKDF2Hasher
 
 try:
     import rich.progress

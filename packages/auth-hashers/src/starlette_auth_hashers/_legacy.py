@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+from ._algorithms import max_costs_of
+from ._base import BaseHasher, require_hash, require_text
 from ._passlib import cost_kind, find_algorithm, load_algorithm
 from ._verifier import MAX_HASH_SIZE, Verifier
-from .algorithms import max_costs_of
-from .base import BaseHasher, require_hash, require_text
 
 __all__ = ["LegacyHasher", "read_werkzeug"]
 

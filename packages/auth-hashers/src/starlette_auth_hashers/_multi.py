@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from .base import BaseHasher, leave_evening_out, require_text
+from ._base import BaseHasher, leave_evening_out, require_text
 
 __all__ = ["MultiHasher"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("starlette_auth_hashers")
 
 
 @dataclass(slots=True, eq=False)

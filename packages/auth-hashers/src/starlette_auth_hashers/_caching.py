@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from . import _workers
-from .base import BaseHasher, require_text
+from ._base import BaseHasher, require_text
 
 __all__ = ["CachingHasher"]
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
+from ._base import BaseHasher, require_hash, require_text
 from ._passlib import cost_kind, find_algorithm, is_unsalted, load_algorithm
-from .base import BaseHasher, require_hash, require_text
 
 __all__ = [
     "MAX_COSTS",
