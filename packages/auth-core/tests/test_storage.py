@@ -88,8 +88,8 @@ class TestExactlyOne:
     def test_padding_may_be_ignored(self) -> None:
         for stored in ("alice", "alice   "):
             assert one([stored], "alice", ignore_padding=True) == stored
-        for stored in (" alice", "alice\t", "alicex  ", None):
-            assert one([stored], "alice", ignore_padding=True) is None
+        for other in (" alice", "alice\t", "alicex  ", None):
+            assert one([other], "alice", ignore_padding=True) is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from sqlalchemy.engine.url import make_url
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from starlette_auth_orm import token_fields
-from starlette_auth_orm._storage import _queries
+from starlette_auth_orm._queries import _queries
 
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/test")
 MYSQL_URL = os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
