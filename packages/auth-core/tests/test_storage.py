@@ -93,7 +93,8 @@ class TestExactlyOne:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(True, True), (1, True), (False, False), (None, False), (0, False)]
+    ("value", "expected"),
+    [(True, True), (1, True), (False, False), (None, False), (0, False), (lambda: False, False)],
 )
 def test_user_is_active_by_their_field(value: object, expected: bool) -> None:
     user = User()

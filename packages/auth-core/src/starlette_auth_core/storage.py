@@ -95,12 +95,15 @@ def is_active(user: object, active_field: str | None) -> bool:
             may.
 
     Returns:
-        Whether the attribute is true.
+        Whether the attribute is true. A method is not: it was not called.
 
     Raises:
         AttributeError: If the user has no such attribute.
     """
-    return active_field is None or bool(getattr(user, active_field))
+    if active_field is None:
+        return True
+    value = getattr(user, active_field)
+    return bool(value) and not callable(value)
 
 
 def read_hash(stored: object, *, model: str, field: str) -> str | None:

@@ -12,7 +12,7 @@ from starlette_auth_core import BaseBasicAuth, PasswordHasher, UserT
 from starlette_auth_core.storage import check_hasher, has_room, is_active, is_stored, read_hash
 
 from ._models import ModelSource, check_field, check_source, is_model, key_of, load_model
-from ._queries import count, find, run, select, to_object, transaction
+from ._queries import count, find, is_sqlite, run, select, to_object, transaction
 
 __all__ = ["ModelBasicAuth"]
 
@@ -92,6 +92,19 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         user: UserT | None = await find(model, field, value, seconds=self.query_timeout)
         return user if user is not None and is_active(user, self.active_field) else None
 
+    async def verify_password(self, user: UserT, password: str) -> bool:
+        """Check a password, and on SQLite store as text what is stored as bytes.
+
+        Other databases have one type in a column; see `BaseBasicAuth.verify_password`.
+        """
+        valid = await super().verify_password(user, password)
+        bytes_left = isinstance(getattr(user, self.password_field), bytes)
+        if valid and bytes_left and is_sqlite(type(user)) and is_active(user, self.active_field):
+            hashed = self.get_password_hash(user)
+            if hashed is not None:
+                await self._upgrade(user, hashed, hashed)
+        return valid
+
     def get_password_hash(self, user: UserT) -> str | None:
         """Return the stored hash of a user as text.
 
@@ -124,8 +137,10 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         password = model.table.columns[self.password_field]
         own_row = key_of(model) == getattr(user, model.pkname)
         carried = getattr(user, self.password_field)
-        # Bytes, or padded text, is what the database compares.
-        verified = carried if self.get_password_hash(user) == old else old
+        verified = old
+        if self.get_password_hash(user) == old and (isinstance(carried, str) or is_sqlite(model)):
+            # The database compares what it stores: padded text, or, on SQLite, bytes.
+            verified = carried
         update = model.table.update().where(own_row, password == verified).values({password: new})
 
         async def swap(connection: Any) -> object:

@@ -21,7 +21,7 @@ from starlette_auth_core.storage import exactly_one
 from ._failures import is_unstorable, log_failure
 from ._models import key_of
 
-__all__ = ["count", "fetch", "find", "run", "select", "to_object", "transaction"]
+__all__ = ["count", "fetch", "find", "is_sqlite", "run", "select", "to_object", "transaction"]
 
 ResultT = TypeVar("ResultT")
 
@@ -173,7 +173,7 @@ async def count(connection: Any, model: Any, statement: Any) -> int:
         statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(changed)
         return int(await connection.fetch_val(statement))
     await connection.execute(statement)
-    last = "changes" if model.registry.database.url.dialect == "sqlite" else "ROW_COUNT"
+    last = "changes" if is_sqlite(model) else "ROW_COUNT"
     return int(await connection.fetch_val(f"SELECT {last}()"))
 
 
@@ -198,6 +198,11 @@ async def transaction(connection: Any) -> AsyncIterator[None]:
         await connection.execute(rollback)
         raise
     await connection.execute(commit)
+
+
+def is_sqlite(model: Any) -> bool:
+    """Return whether the database of *model* is SQLite."""
+    return bool(model.registry.database.url.dialect == "sqlite")
 
 
 def _is_postgresql(model: Any) -> bool:
