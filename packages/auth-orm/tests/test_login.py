@@ -246,9 +246,7 @@ class TestBytesInThePasswordColumn:
             await store.database.execute(statement)
 
     @pytest.mark.parametrize("kind", ["new", "old"])
-    async def test_ascii_is_a_hash(
-        self, store: Store, hasher: Hasher, kind: str, log: Log
-    ) -> None:
+    async def test_ascii_is_a_hash(self, store: Store, hasher: Hasher, kind: str, log: Log) -> None:
         alice = await store.add("alice", None)
         await self.write(store, alice, hasher.make("pwd", kind).encode())
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)

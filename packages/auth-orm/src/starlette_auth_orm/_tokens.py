@@ -241,9 +241,7 @@ def _own_values(model: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
     # The values of the fields that the protocol does not set, as orm's `create` makes them.
     refused = sorted(name for name in extra if not _may_set(model, name))
     if refused:
-        raise TypeError(
-            f"{model.__name__} has no fields for an app to set of the names {', '.join(refused)}"
-        )
+        raise TypeError(f"{model.__name__} has no field for the app to set: {', '.join(refused)}")
     values = {}
     for name, field in model.fields.items():
         validator = field.validator
