@@ -9,9 +9,9 @@ import subprocess
 import sys
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import databases
 import orm
 import pytest
 
@@ -400,6 +400,9 @@ class TestTimes:
                 f"ALTER TABLE tokens ALTER {column} TYPE timestamptz "
                 f"USING {column} AT TIME ZONE 'UTC'"
             )
+        row = await insert(store.Token, alice, expires_at=NOON + HOUR)
+        assert (row.created_at, row.expires_at) == (NOON, NOON + HOUR)
+        assert await ModelTokenStore(store.Token).delete(row)
         settings = store.server.options["server_settings"] | {"timezone": zone}
         async with store.server.open(min_size=1, server_settings=settings) as database:
             rows = await use_tokens_elsewhere(zone, store.server, alice.id)
@@ -441,7 +444,7 @@ async def main(url, schema, zone, user):
 asyncio.run(main(*sys.argv[1:]))
 """
     schema = server.options["server_settings"]["search_path"]
-    paths = [os.path.dirname(__file__), *sys.path]
+    paths = [str(Path(__file__).parent), *sys.path]
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, server.url, schema, zone, str(user)),
         env=os.environ | {"TZ": zone, "PYTHONPATH": os.pathsep.join(paths)},

@@ -286,8 +286,8 @@ class TestColumnIsShorterThanTheModelSays:
 
         async with lenient(store):
             monkeypatch.setattr(databases.core.Connection, "execute", execute_and_stop)
+            login = asyncio.create_task(backend.verify("alice", "pwd"))
             with pytest.warns(Warning, match="truncated"):
-                login = asyncio.create_task(backend.verify("alice", "pwd"))
                 await updated.wait()
             login.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -4,7 +4,7 @@ The flow of a login is that of `starlette_auth_core.BaseBasicAuth`. This module 
 replaces a hash.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import orm
 
@@ -100,9 +100,8 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         valid = await super().verify_password(user, password)
         bytes_left = isinstance(getattr(user, self.password_field), bytes)
         if valid and bytes_left and is_sqlite(type(user)) and is_active(user, self.active_field):
-            hashed = self.get_password_hash(user)
-            if hashed is not None:
-                await self._upgrade(user, hashed, hashed)
+            hashed = cast("str", self.get_password_hash(user))  # It has just been verified.
+            await self._upgrade(user, hashed, hashed)
         return valid
 
     def get_password_hash(self, user: UserT) -> str | None:

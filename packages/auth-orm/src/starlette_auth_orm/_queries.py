@@ -83,10 +83,13 @@ async def run(
 
     Raises:
         TimeoutError: If it took longer.
+        RuntimeError: If the database is connected in another event loop.
         Exception: Whatever the database's driver raises.
     """
+    database = model.registry.database
+    _check_loop(database)
     # That of the caller's task: in a transaction there is no other.
-    connection = model.registry.database.connection()
+    connection = database.connection()
 
     async def query() -> ResultT:
         async with _locks.setdefault(connection, asyncio.Lock()), connection:
@@ -198,6 +201,17 @@ async def transaction(connection: Any) -> AsyncIterator[None]:
         await connection.execute(rollback)
         raise
     await connection.execute(commit)
+
+
+def _check_loop(database: Any) -> None:
+    # asyncpg would only say that "another operation is in progress", and never again give the
+    # connection back.
+    loop = getattr(getattr(database._backend, "_pool", None), "_loop", None)
+    if loop is not None and loop is not asyncio.get_running_loop():
+        raise RuntimeError(
+            "the database is connected in another event loop: "
+            "await its connect() in the one that uses it, such as in the app's lifespan"
+        )
 
 
 def is_sqlite(model: Any) -> bool:
