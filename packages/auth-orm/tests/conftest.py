@@ -141,8 +141,8 @@ async def tables(database: databases.Database, *models: Any) -> AsyncIterator[No
     # orm's `create_all` connects in a way of its own, which leaves out the options of a database.
     dialect = make_url(f"{database.url.dialect}://").get_dialect()()
     for model in models:
-        indexes = map(CreateIndex, model.table.indexes)
-        for statement in (CreateTable(model.table), *indexes):
+        statements: list[Any] = [CreateTable(model.table), *map(CreateIndex, model.table.indexes)]
+        for statement in statements:
             await database.execute(str(statement.compile(dialect=dialect)))
     try:
         yield

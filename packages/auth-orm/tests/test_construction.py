@@ -120,7 +120,7 @@ async def test_anything_callable_may_return_the_model(
     tokens = Tokens(ModelTokenStore(wrap(store.Token)), prefix="shop")
 
     assert await ModelBasicAuth(wrap(store.User), hasher=hasher).verify("alice", "pwd") == alice
-    found = await tokens.find((await tokens.issue(alice))[0])
+    found: Any = await tokens.find((await tokens.issue(alice))[0])
     assert found.user == alice
 
 

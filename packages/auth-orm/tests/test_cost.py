@@ -27,7 +27,9 @@ def tokens_of(store: Store) -> Tokens[Any, Any]:
 
 
 async def user_of(tokens: Tokens[Any, Any], token: str) -> Any:
-    return (await tokens.find(token)).user
+    found = await tokens.find(token)
+    assert found is not None
+    return found.user
 
 
 class TestQueries:
@@ -73,7 +75,7 @@ class TestQueries:
         token, _ = await tokens.issue(alice)
         log.clear()
 
-        assert (await tokens.find(token)).user == alice
+        assert await user_of(tokens, token) == alice
         assert kinds(log) == ["SELECT"]
 
         log.clear()

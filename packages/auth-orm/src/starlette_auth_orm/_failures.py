@@ -13,9 +13,9 @@ _UNSTORABLE_STATES = {"22P05", "22021"}
 # that are not of the character set (of the statement, of the column, in a conversion).
 _UNSTORABLE_CODES = {1267, 1300, 1366, 3854, 3988}
 
-# Classes of SQLSTATE whose texts name servers, roles, tables and columns: connection, authorization,
-# catalog, names and syntax, resources, prerequisites, intervention by an operator. The values of a
-# query are parameters, and not in its text.
+# Classes of SQLSTATE whose texts name servers, roles, tables and columns: connection, authorization
+# of it, catalog, names and syntax, resources, prerequisites, intervention by an operator. Values
+# are parameters of a query, and not in its text.
 _QUOTABLE_STATES = ("08", "28", "3D", "42", "53", "55", "57")
 # The same of MariaDB and MySQL. Errors from 2000 on are of the client: no server, no connection.
 # Left out: syntax (1064), since the driver writes values into the statement.

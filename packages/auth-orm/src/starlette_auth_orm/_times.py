@@ -1,7 +1,7 @@
 """Times that are aware and in UTC, on databases that keep neither."""
 
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orm
 import sqlalchemy
@@ -14,15 +14,21 @@ def in_utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+if TYPE_CHECKING:
+    _TypeDecorator = sqlalchemy.TypeDecorator[datetime]
+else:  # SQLAlchemy 1.4 has no types.
+    _TypeDecorator = sqlalchemy.TypeDecorator
+
+
 class _NaiveUTC(datetime):
     # asyncpg sends a datetime as the type that the column has. `timestamp` takes naive ones only.
     # For `timestamp with time zone` it calls `astimezone`, which takes a naive datetime for the
     # local time of the process.
-    def astimezone(self, tz: tzinfo | None = None) -> datetime:
+    def astimezone(self, tz: tzinfo | None = None) -> Any:
         return datetime.combine(self.date(), self.time(), UTC).astimezone(tz)
 
 
-class _UTCType(sqlalchemy.TypeDecorator):  # type: ignore[misc]  # SQLAlchemy 1.4 has no types
+class _UTCType(_TypeDecorator):
     """Stores aware datetimes as UTC, and returns aware ones: no database of the three does both."""
 
     impl = sqlalchemy.DateTime
