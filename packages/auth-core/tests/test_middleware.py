@@ -103,7 +103,7 @@ async def unavailable(request: Request) -> Response:
 
 
 async def invalid(request: Request) -> Response:
-    raise InvalidCredentials("No such account", challenge=Challenge("Basic", realm="login"))
+    raise InvalidCredentials("No such account", scheme="Basic", parameters={"realm": "login"})
 
 
 async def foreign(request: Request) -> Response:
@@ -273,13 +273,13 @@ class TestErrorsFromBeneath:
     async def test_invalid_credentials_are_401(self, fetch: Fetch) -> None:
         response = await fetch(app_with(EitherAuth()), "/invalid")
         assert (response.status_code, response.text) == (401, "No such account")
-        assert challenges(response) == [BEARER, 'Basic realm="login"']
+        assert challenges(response) == [BEARER, 'Basic realm="login", charset="UTF-8"']
 
-    async def test_its_challenge_is_added_where_the_backend_has_none_of_the_scheme(
+    async def test_its_parameters_are_left_out_where_the_backend_has_none_of_the_scheme(
         self, fetch: Fetch
     ) -> None:
         response = await fetch(app_with(BearerAuth()), "/invalid")
-        assert challenges(response) == [BEARER, 'Basic realm="login"']
+        assert challenges(response) == [BEARER]
 
     async def test_so_is_any_authentication_error(self, fetch: Fetch) -> None:
         response = await fetch(app_with(BasicAuth()), "/foreign")

@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from starlette_auth_core import (
+    AuthBackend,
     AuthenticationMiddleware,
     BaseBasicAuth,
     BaseBearerAuth,
@@ -97,21 +98,30 @@ class TestWho:
         response = await fetch(app, auth=("alice", "secret"))
         assert (response.status_code, challenges(response)) == (403, [])
 
-    async def test_a_header_that_is_no_bearer_token_names_no_bearer_error(
+    async def test_the_scheme_that_counts_is_the_backends_and_not_the_headers(
         self, fetch: Fetch
     ) -> None:
         class CookieAuth(BasicAuth):
             async def authenticate(self, conn: HTTPConnection) -> Any:
-                return AuthCredentials(), SimpleUser("by cookie")
+                return AuthCredentials(["authenticated"]), SimpleUser("by cookie")
 
             def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
                 return (Challenge("Bearer"),)
 
         app = app_with(requires("admin")(hello), CookieAuth())
-        for header in "", "Bearer", "Digest a", "@":
+        for header in "", "Bearer", "Bearer abcd", "Digest a", "@":
             response = await fetch(app, headers={"Authorization": header} if header else {})
-            expected = ['Bearer error="insufficient_scope", scope="admin"']
-            assert challenges(response) == (expected if header == "Bearer" else [])
+            assert (response.status_code, challenges(response)) == (403, [])
+
+    async def test_an_own_backend_of_the_scheme_counts_too(self, fetch: Fetch) -> None:
+        class OwnBearerAuth(AuthBackend[SimpleUser]):
+            scheme = "Bearer"
+
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                return AuthCredentials(["authenticated"]), SimpleUser("bob")
+
+        response = await fetch(app_with(requires("admin")(hello), OwnBearerAuth()))
+        assert challenges(response) == [f'{BEARER}, error="insufficient_scope", scope="admin"']
 
     @pytest.mark.parametrize("scope", ["läs", "read write", 'a"b', "a\\b", "a\nb", ""])
     async def test_a_scope_that_no_challenge_can_name_is_left_out(
@@ -156,8 +166,19 @@ class TestAnyOf:
         assert (await fetch(app, bearer="a")).status_code == 403
         assert (await fetch(app, bearer="admin")).status_code == 200
 
-    async def test_nothing_asked_for_is_open_to_all(self, fetch: Fetch) -> None:
-        assert (await fetch(app_with(requires([])(hello)))).status_code == 200
+    @pytest.mark.parametrize("arguments", [([],), ((),), ([], None, None)])
+    def test_nothing_asked_for_is_a_mistake(self, arguments: tuple[Any, ...]) -> None:
+        with pytest.raises(ValueError, match="no scope is asked for"):
+            requires(*arguments)
+
+    def test_so_is_one_of_none(self) -> None:
+        with pytest.raises(ValueError, match="any_of is empty"):
+            requires("authenticated", any_of=[])
+
+    @pytest.mark.parametrize("scopes", [None, 5, [None], [b"admin"]])
+    def test_so_is_a_scope_that_is_not_a_string(self, scopes: Any) -> None:
+        with pytest.raises(TypeError):
+            requires(scopes)
 
 
 class TestExplicitAnswers:
@@ -178,6 +199,11 @@ class TestExplicitAnswers:
         assert response.headers["location"] == (
             "http://testserver/log/in?next=http%3A%2F%2Ftestserver%2F%3Fa%3Db%26c%3Dd"
         )
+
+
+def connection(scopes: Sequence[str] = ("read",)) -> Request:
+    scope = {"type": "http", "headers": [], "user": SimpleUser("a")}
+    return Request({**scope, "auth": AuthCredentials(scopes)})
 
 
 class Plain:
@@ -232,8 +258,7 @@ class TestWhatItGoesOn:
     @pytest.mark.parametrize("endpoint", [Plain(), Async()])
     async def test_objects_that_can_be_called(self, endpoint: Any) -> None:
         # As FastAPI's dependencies may be; a route of Starlette takes them for ASGI apps.
-        request = Request({"type": "http", "headers": [], "user": SimpleUser("a")})
-        request.scope["auth"] = type("Auth", (), {"scopes": ["read"]})
+        request = connection()
         protected = requires("read")(endpoint)
         assert inspect.iscoroutinefunction(protected) is isinstance(endpoint, Async)
         response = protected(request)
@@ -242,8 +267,7 @@ class TestWhatItGoesOn:
         assert response.body == b"Hello"
 
     async def test_by_keyword_and_by_position(self) -> None:
-        request = Request({"type": "http", "headers": [], "user": SimpleUser("a")})
-        request.scope["auth"] = type("Auth", (), {"scopes": ["read"]})
+        request = connection()
         protected = requires("read")(more)
         assert (await protected("one", request)).body == b"one"
         assert (await protected("one", request=request)).body == b"one"

@@ -121,7 +121,7 @@ def test_an_app_is_typed() -> None:
 
 async def test_mistakes_are_found() -> None:
     with pytest.raises(TypeError):
-        BaseTokenAuth()  # type: ignore[abstract]  # pyright: ignore[reportAbstractUsage]
+        BaseTokenAuth()
     with pytest.raises(TypeError):
         WithResolve("shop")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError):

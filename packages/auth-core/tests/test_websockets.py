@@ -246,3 +246,48 @@ def test_an_endpoint_has_to_take_a_connection() -> None:
     decorate: Callable[..., Any] = requires("authenticated")
     with pytest.raises(TypeError, match="request or websocket"):
         decorate(lambda ws: None)
+
+
+class Silent(WebSocketEndpoint):
+    encoding = "text"
+
+    @requires("admin")
+    async def on_receive(self, websocket: WebSocket, data: Any) -> None:
+        raise NotImplementedError
+
+    @requires("admin")
+    async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("denial", [True, False])
+@pytest.mark.parametrize("frames", [0, 1, 2])
+async def test_a_websocket_ends_once(frames: int, denial: bool) -> None:
+    incoming: list[Message] = [{"type": "websocket.connect"}]
+    incoming += [{"type": "websocket.receive", "text": "hello"}] * frames
+    incoming += [{"type": "websocket.disconnect", "code": 1000}]
+    sent: list[str] = []
+    ended = False
+
+    async def receive() -> Message:
+        nonlocal ended
+        message = incoming.pop(0)
+        ended = ended or message["type"] == "websocket.disconnect"
+        return message
+
+    async def send(message: Message) -> None:
+        # As servers do it for what comes after the end.
+        nonlocal ended
+        assert not ended, f"{message['type']} after the end"
+        ended = message["type"] == "websocket.close"
+        sent.append(message["type"])
+
+    app = Starlette(
+        routes=[WebSocketRoute("/", Silent)],
+        middleware=[Middleware(AuthenticationMiddleware, backend=BearerAuth())],
+    )
+    scope: Scope = {"type": "websocket", "path": "/", "headers": []}
+    if denial:
+        scope["extensions"] = {"websocket.http.response": {}}
+    await app(scope, receive, send)
+    assert sent == ["websocket.accept", *(["websocket.close"] if frames else [])]

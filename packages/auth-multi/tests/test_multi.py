@@ -411,3 +411,37 @@ class TestInAnApp:
         assert app.get("/", headers=both_sent).json()["user"] == "key"
         # One that is sent and wrong ends it, as documented.
         assert app.get("/", headers=both_sent | {"X-API-Key": "bad"}).status_code == 401
+
+
+class KeyAuth(BaseAPIKeyAuth[SimpleUser]):
+    async def verify(self, token: str) -> SimpleUser | None:
+        return None
+
+
+class OtherKeyAuth(KeyAuth):
+    header = "X-Other"
+
+
+class ShoutingKeyAuth(KeyAuth):
+    header = "X-API-KEY"
+
+
+@pytest.mark.parametrize("several", [MultiAuth, AnyOf])
+class TestVary:
+    def test_it_is_the_union_of_the_backends_own(self, several: type[MultiAuth]) -> None:
+        backend = several([KeyAuth(), Scripted(), OtherKeyAuth(), several([ShoutingKeyAuth()])])
+        assert backend.vary == ("X-API-Key", "X-Other")
+
+    def test_it_is_in_every_response(self, several: type[MultiAuth]) -> None:
+        async def hello(request: Request) -> JSONResponse:
+            return JSONResponse("Hello")
+
+        backend = several([several([KeyAuth()]), OtherKeyAuth()])
+        app = Starlette(
+            routes=[Route("/", hello)],
+            middleware=[Middleware(AuthenticationMiddleware, backend=backend)],
+        )
+        with TestClient(app) as client:
+            for headers in ({}, {"X-API-Key": "wrong"}, {"X-Other": "wrong"}):
+                response = client.get("/", headers=headers)
+                assert response.headers.get_list("vary") == ["X-API-Key, X-Other"]

@@ -1,21 +1,24 @@
-"""Authentication of Starlette-based apps by a request's header."""
+"""Authentication of Starlette-based apps by a request's headers."""
 
-from ._backends import (
-    AuthBackend,
-    AuthResult,
+from ._backend import AuthBackend, AuthResult, UserT
+from ._basic import BaseBasicAuth, PasswordHasher
+from ._challenges import Challenge
+from ._exceptions import AuthenticationUnavailable, InvalidCredentials, TooManyAttempts
+from ._middleware import AuthenticationMiddleware
+from ._permissions import RequiresMiddleware, authenticate, authorize, requires
+from ._refusals import refusal
+from ._token_auth import (
+    APIKeyAuth,
     BaseAPIKeyAuth,
-    BaseBasicAuth,
     BaseBearerAuth,
     BaseTokenAuth,
-    PasswordHasher,
-    UserT,
+    BearerAuth,
+    TokenAuth,
+    TokenCredentials,
 )
-from ._challenges import Challenge
-from ._exceptions import AuthenticationUnavailable, InvalidCredentials
-from ._middleware import AuthenticationMiddleware
-from ._permissions import requires
 
 __all__ = [
+    "APIKeyAuth",
     "AuthBackend",
     "AuthResult",
     "AuthenticationMiddleware",
@@ -24,9 +27,17 @@ __all__ = [
     "BaseBasicAuth",
     "BaseBearerAuth",
     "BaseTokenAuth",
+    "BearerAuth",
     "Challenge",
     "InvalidCredentials",
     "PasswordHasher",
+    "RequiresMiddleware",
+    "TokenAuth",
+    "TokenCredentials",
+    "TooManyAttempts",
     "UserT",
+    "authenticate",
+    "authorize",
+    "refusal",
     "requires",
 ]

@@ -1,12 +1,13 @@
-"""What a response asks for: the challenges of RFC 9110 section 11.6.1."""
+"""The challenges of a response, RFC 9110 section 11.6.1."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["Challenge"]
+from ._grammar import is_token
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+__all__ = ["Challenge", "add_parameters"]
+
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 
 
@@ -20,7 +21,7 @@ class Challenge:
             11.5 demands of `realm` and allows for all.
 
     Raises:
-        ValueError: If the scheme or a parameter's name is no token, a name occurs twice
+        ValueError: If the scheme or a parameter's name is not a token, a name occurs twice
             (names are case-insensitive), or a value holds anything but printable ASCII: control
             characters would split the header, and other text has no agreed encoding there.
     """
@@ -30,10 +31,10 @@ class Challenge:
 
     def __init__(self, scheme: str, **parameters: str) -> None:
         if not is_token(scheme):
-            raise ValueError(f"{scheme!r} is no name of a scheme: use a token of RFC 9110")
+            raise ValueError(f"invalid scheme {scheme!r} (must be an RFC 9110 token)")
         for name, value in parameters.items():
             if not is_token(name):
-                raise ValueError(f"{name!r} is no name of a parameter: use a token of RFC 9110")
+                raise ValueError(f"invalid parameter name {name!r} (must be an RFC 9110 token)")
             if not _PRINTABLE_ASCII.fullmatch(value):
                 raise ValueError(f"The parameter {name} may hold only printable ASCII: {value!r}")
         if len({name.lower() for name in parameters}) < len(parameters):
@@ -47,35 +48,22 @@ class Challenge:
         return f"{self.scheme} {rendered}" if rendered else self.scheme
 
 
-def is_token(text: str) -> bool:
-    """Tell whether *text* is a token of RFC 9110 section 5.6.2, as all names in headers are."""
-    return _TOKEN.fullmatch(text) is not None
+def add_parameters(
+    challenges: Iterable[Challenge], scheme: str, parameters: Mapping[str, str]
+) -> tuple[Challenge, ...]:
+    """Return *challenges* where the first one of *scheme* says *parameters* too.
 
-
-def find_entry(challenges: Iterable[Challenge], scheme: str) -> Challenge | None:
-    """Return the first of *challenges* that is of *scheme*."""
-    for challenge in challenges:
-        if challenge.scheme.lower() == scheme.lower():
-            return challenge
-    return None
-
-
-def replace_entry(challenges: Iterable[Challenge], own: Challenge | None) -> tuple[Challenge, ...]:
-    """Return *challenges* with *own* in the place of the first one of its scheme, or at the end."""
-    entries = tuple(challenges)
-    if own is None:
-        return entries
-    replaced = find_entry(entries, own.scheme)
-    if replaced is None:
-        return (*entries, own)
-    index = entries.index(replaced)
-    return (*entries[:index], own, *entries[index + 1 :])
-
-
-def extend(challenge: Challenge, **parameters: str) -> Challenge:
-    """Return *challenge* with *parameters* after, or in the place of, its own."""
-    kept = {name: value for name, value in challenge.parameters if name.lower() not in parameters}
-    return Challenge(challenge.scheme, **kept, **parameters)
+    They take the place of its own of the same name, and the others come after these. Where none is
+    of that scheme, nothing is added. The names in *parameters* are in lower case.
+    """
+    entries = list(challenges)
+    for position, entry in enumerate(entries):
+        if entry.scheme.lower() == scheme.lower():
+            added = dict(parameters)
+            kept = {name: added.pop(name.lower(), value) for name, value in entry.parameters}
+            entries[position] = Challenge(entry.scheme, **kept, **added)
+            break
+    return tuple(entries)
 
 
 def _quote(value: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["is_scope_token", "is_token"]
+__all__ = ["is_reserved_scope", "is_scope_token", "is_token"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SCOPE_TOKEN = re.compile(r"[!#-\[\]-~]+")
@@ -16,3 +16,12 @@ def is_token(text: object) -> bool:
 def is_scope_token(text: object) -> bool:
     """Return whether *text* is a scope-token of RFC 6749 section 3.3 (appendix A.4)."""
     return isinstance(text, str) and _SCOPE_TOKEN.fullmatch(text) is not None
+
+
+def is_reserved_scope(scope: str) -> bool:
+    """Return whether only a backend may grant *scope*, since it says how somebody logged in.
+
+    These are `fresh` and all that begin with `via:`. A token that held one could pass for a login
+    by password.
+    """
+    return scope == "fresh" or scope.startswith("via:")

@@ -1,41 +1,151 @@
-"""How a refusal reaches the client: the response, its challenges, and the WebSocket's way."""
+"""Makes every refusal: the status, the headers with the challenges, and the way of a WebSocket."""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from starlette.authentication import AuthenticationError
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Send
+from starlette.websockets import WebSocket, WebSocketState
 
-from ._challenges import Challenge
-from ._exceptions import AuthenticationUnavailable
+from ._asking import last_asked
+from ._challenges import Challenge, add_parameters
+from ._exceptions import InvalidCredentials
 
-__all__ = ["BACKEND", "POLICY_VIOLATION", "challenges_of", "deny", "error_response"]
+__all__ = [
+    "challenge_lines",
+    "challenges_of",
+    "deny",
+    "error_response",
+    "merge_vary",
+    "raisable",
+    "refusal",
+    "refusal_headers",
+    "status_of",
+    "vary_of",
+]
 
-#: The key of a scope that tells what is beneath which backend the request went through last.
-BACKEND = "starlette_auth_core.backend"
+Lines = list[tuple[bytes, bytes]]
 
-#: The code of a close that refuses, RFC 6455 section 7.4.1.
-POLICY_VIOLATION = 1008
+# The code of a close that refuses, RFC 6455 section 7.4.1.
+_POLICY_VIOLATION = 1008
 
 
-def challenges_of(conn: HTTPConnection, backend: object = None) -> tuple[Challenge, ...]:
-    """Return the challenges of *backend*, by default the one that *conn* went through last.
+def refusal(conn: HTTPConnection, error: AuthenticationError) -> HTTPException | WebSocketException:
+    """Return what to raise so that the framework answers an error of authentication.
 
-    There are none where the backend has no `challenges`, or the middleware was not ours.
+    The response has the error's text and its `status_code` (401 without one), is `no-store`, and
+    names in `Retry-After` when to try again where the error says so. A 401 carries the challenges
+    of the backend that was asked last on this connection, each in a line of its own (RFC 9110
+    section 11.6.1); no other status does.
+
+    Args:
+        conn: The request or WebSocket.
+        error: The error.
+
+    Returns:
+        An `HTTPException`, whose `headers` are a mapping that holds a name several times. For a
+        WebSocket that can't be denied by a response, since the server does not offer it or the
+        WebSocket has been accepted, a `WebSocketException` with code 1008 (RFC 6455 section
+        7.4.1).
     """
-    if backend is None:
-        backend = conn.scope.get(BACKEND)
+    return raisable(conn, status_of(error), str(error), refusal_headers(conn, error))
+
+
+def raisable(
+    conn: HTTPConnection, status: int, detail: str | None, headers: Lines
+) -> HTTPException | WebSocketException:
+    """Return the exception that makes the framework send this response."""
+    if not _takes_response(conn):
+        return WebSocketException(_POLICY_VIOLATION)
+    return HTTPException(status, detail, headers=Headers(raw=headers))
+
+
+def status_of(error: AuthenticationError) -> int:
+    """Return the status of the response to *error*: its own where that is one of an error."""
+    status = getattr(error, "status_code", 401)
+    return status if isinstance(status, int) and 400 <= status <= 599 else 401
+
+
+def refusal_headers(conn: HTTPConnection, error: AuthenticationError) -> Lines:
+    """Return the header lines of the response to *error*."""
+    asked = last_asked(conn)
+    headers = [(b"cache-control", b"no-store")]
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        headers.append((b"retry-after", str(max(0, math.ceil(retry_after))).encode()))
+    if asked is not None:
+        if status_of(error) == 401:
+            headers += challenge_lines(conn, asked.backend, error)
+        headers = merge_vary(headers, vary_of(asked.backend))
+    return headers
+
+
+def challenges_of(conn: HTTPConnection, backend: object) -> tuple[Challenge, ...]:
+    """Return the challenges of *backend*; Starlette's own backends have none."""
     challenges = getattr(backend, "challenges", None)
     return () if challenges is None else tuple(challenges(conn))
 
 
+def challenge_lines(
+    conn: HTTPConnection, backend: object, error: AuthenticationError | None
+) -> Lines:
+    """Return the header lines that hold the challenges of *backend*, and what *error* adds."""
+    challenges = challenges_of(conn, backend)
+    if isinstance(error, InvalidCredentials) and error.scheme and error.parameters:
+        challenges = add_parameters(challenges, error.scheme, error.parameters)
+    return [(b"www-authenticate", entry.to_header().encode("ascii")) for entry in challenges]
+
+
+def vary_of(backend: object) -> tuple[str, ...]:
+    """Return the names that *backend*, and those that it wraps, have in `vary`, each once."""
+    names: dict[str, str] = {}
+    for each in _with_wrapped(backend):
+        for name in getattr(each, "vary", ()):
+            names.setdefault(name.lower(), name)
+    return tuple(names.values())
+
+
+def _with_wrapped(backend: object) -> Iterator[object]:
+    # A wrapper that knows nothing of `vary` still holds what it wraps.
+    seen: list[object] = []
+    waiting = [backend]
+    while waiting:
+        each = waiting.pop(0)
+        if any(each is other for other in seen):
+            continue
+        seen.append(each)
+        yield each
+        inner: Any = getattr(each, "backend", None)
+        several: Any = getattr(each, "backends", ())
+        waiting += [inner] if inner is not None else []
+        waiting += list(several) if isinstance(several, (tuple, list)) else []
+
+
+def merge_vary(headers: Iterable[tuple[bytes, bytes]], names: Iterable[str]) -> Lines:
+    """Return *headers* with a line of `Vary` for those of *names* that none has yet."""
+    lines = list(headers)
+    present = {
+        name.strip().lower()
+        for key, value in lines
+        if key.lower() == b"vary"
+        for name in value.decode("latin-1").split(",")
+    }
+    missing = [] if "*" in present else [n for n in names if n.lower() not in present]
+    if missing:
+        lines.append((b"vary", ", ".join(missing).encode("ascii")))
+    return lines
+
+
 def error_response(conn: HTTPConnection, error: AuthenticationError) -> Response:
-    """Make the response to *error*: 503 where the check can't be made now, else 401."""
-    headers = {"Cache-Control": "no-store"}
-    status = 401
-    if isinstance(error, AuthenticationUnavailable):
-        status = 503
-        headers["Retry-After"] = str(error.retry_after)
-    return PlainTextResponse(str(error), status, headers)
+    """Make the response to *error*, in plain text."""
+    response = PlainTextResponse(str(error), status_of(error))
+    response.raw_headers += refusal_headers(conn, error)
+    return response
 
 
 async def deny(conn: HTTPConnection, response: Response, receive: Receive, send: Send) -> None:
@@ -43,8 +153,15 @@ async def deny(conn: HTTPConnection, response: Response, receive: Receive, send:
 
     The extension is that of the ASGI specification, "WebSocket Denial Response".
     """
-    extensions = conn.scope.get("extensions") or {}
-    if conn.scope["type"] == "http" or "websocket.http.response" in extensions:
+    if _takes_response(conn):
         await response(conn.scope, receive, send)
     else:
-        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+
+
+def _takes_response(conn: HTTPConnection) -> bool:
+    if conn.scope["type"] == "http":
+        return True
+    if isinstance(conn, WebSocket) and conn.application_state is not WebSocketState.CONNECTING:
+        return False
+    return "websocket.http.response" in (conn.scope.get("extensions") or {})

@@ -1,13 +1,19 @@
-"""Takes credentials out of a request's headers: the one place that sees raw header values.
+"""Reads credentials from a request's headers: the one place that sees raw header values.
 
-`None` says that there are none of the kind asked for. What is of that kind, but not by the
-grammar of RFC 9110 section 11.4, RFC 7617 section 2 or RFC 6750 section 2.1, is
+None means that the request holds no credentials of that kind. Credentials of that kind which do
+not follow the grammar of RFC 9110 section 11.4, RFC 7617 section 2 or RFC 6750 section 2.1 raise
 `InvalidCredentials`.
+
+Error reporters show the local variables of each frame. So a local that may hold a credential is
+named `secret`, `password` or `token` here: reporters hide those names.
 """
 
 import binascii
+import functools
+import logging
 import re
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from starlette.requests import HTTPConnection
 
@@ -19,20 +25,22 @@ __all__ = [
     "VISIBLE_ASCII",
     "BasicCredentials",
     "Grammar",
-    "has_scheme",
     "is_plain_text",
     "read_api_key",
     "read_basic",
     "read_token",
 ]
 
-#: The longest credentials that are looked at, in bytes (without the scheme's name): 8 KiB. It is
-#: more than most servers allow for a whole header.
+_logger = logging.getLogger("starlette_auth_core")
+
+#: The longest credentials that are read by default, in bytes (without the name of the scheme):
+#: 8 KiB, which is more than most servers allow for a whole header.
 MAX_CREDENTIALS_SIZE = 8192
 
-_AUTHORIZATION = b"authorization"
 _TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# All of the Unicode category Cc, and the surrogates, which no UTF-8 has.
+# Optional whitespace around a field value, RFC 9110 section 5.5. Some servers leave it there.
+_BLANKS = b" \t"
+# All of the Unicode category Cc, and the surrogates, which UTF-8 can't encode.
 _UNFIT_FOR_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -46,18 +54,23 @@ class BasicCredentials:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """What a token is made of: *characters*, and at the end any number of *padding*."""
+    """The grammar of a token: one or more *characters*, then any number of *padding*.
+
+    Args:
+        characters: The characters that the token consists of.
+        padding: The character that may follow at the end. Empty: none.
+    """
 
     characters: bytes
     padding: bytes = b""
 
     def matches(self, token: bytes) -> bool:
-        """Tell whether *token* is one, in linear time and without a copy of what is right."""
-        stem = token.rstrip(self.padding) if self.padding else token
-        return bool(stem) and not stem.translate(None, self.characters)
+        """Return whether *token* follows the grammar, in linear time."""
+        secret = token.rstrip(self.padding) if self.padding else token
+        return secret != b"" and not secret.translate(None, self.characters)
 
 
-#: Visible ASCII without spaces: what `Authorization: Token …` and `X-API-Key: …` may carry.
+#: Visible ASCII without spaces: the grammar of `Authorization: Token …` and `X-API-Key: …`.
 VISIBLE_ASCII = Grammar(bytes(range(0x21, 0x7F)))
 #: `token68` of RFC 9110 section 11.2, the `b64token` of RFC 6750 section 2.1.
 TOKEN68 = Grammar(
@@ -66,120 +79,170 @@ TOKEN68 = Grammar(
 
 
 def read_basic(
-    conn: HTTPConnection, *, fallback_charset: str | None = None
+    conn: HTTPConnection,
+    *,
+    fallback_charset: str | None = None,
+    max_size: int = MAX_CREDENTIALS_SIZE,
 ) -> BasicCredentials | None:
     """Return the credentials of the scheme `Basic`.
 
     Args:
-        conn: The request.
+        conn: The request or WebSocket.
         fallback_charset: The charset to try when the credentials are not UTF-8.
+        max_size: The longest credentials to read, in bytes of base64.
 
     Returns:
-        The user-id and password, or None where there is no header or one of another scheme.
+        The user-id and password, or None where the request has no `Authorization` header or one
+        of another scheme.
 
     Raises:
-        InvalidCredentials: If the header is of the scheme, and malformed. Base64 has to be what
-            an encoder of RFC 4648 section 4 writes, padding and zero trailing bits included
-            (sections 3.2 and 3.5): one text for one meaning.
+        InvalidCredentials: If the header is of the scheme, and malformed or too long. Base64 has
+            to be exactly what an encoder of RFC 4648 section 4 writes, padding and zero trailing
+            bits included (sections 3.2 and 3.5), so that each meaning has one text.
     """
-    encoded = _read_scheme(conn, b"basic")
-    if encoded is None:
+    token = _read_scheme(conn, b"basic")
+    if token is None:
         return None
-    text = _decode(_decode_base64(encoded), fallback_charset)
-    # The user-id ends at the first colon; the password may hold more of them.
-    username, colon, password = text.partition(":")
-    if not colon or not is_plain_text(text):
+    if len(token) > max_size:
+        _refuse(token, max_size)
+    secret = _decode(_decode_base64(token), fallback_charset)
+    if ":" not in secret or not is_plain_text(secret):
         raise InvalidCredentials
+    # The user-id ends at the first colon; the password may hold more of them.
+    username, _, password = secret.partition(":")
     return BasicCredentials(username, password)
 
 
-def read_token(conn: HTTPConnection, scheme: str, grammar: Grammar) -> str | None:
-    """Return the token of *scheme*, or None where there is no header or one of another scheme.
+def read_token(
+    conn: HTTPConnection,
+    scheme: str,
+    grammar: Grammar = VISIBLE_ASCII,
+    *,
+    max_size: int = MAX_CREDENTIALS_SIZE,
+) -> str | None:
+    """Return the token of a scheme: `Authorization: <scheme> <token>`.
+
+    Args:
+        conn: The request or WebSocket.
+        scheme: The name of the scheme, in any case.
+        grammar: The grammar of the token.
+        max_size: The longest token to read, in bytes.
+
+    Returns:
+        The token, or None where the request has no `Authorization` header or one of another
+        scheme.
 
     Raises:
-        InvalidCredentials: If the header is of the scheme, and malformed.
+        InvalidCredentials: If the header is of the scheme, and malformed or too long.
     """
-    token = _read_scheme(conn, scheme.lower().encode("ascii"))
-    return None if token is None else _checked(token, grammar)
-
-
-def read_api_key(conn: HTTPConnection, header: str, grammar: Grammar) -> str | None:
-    """Return the bare token in the header of that name, or None where there is none.
-
-    Raises:
-        InvalidCredentials: If the token is malformed, or the header occurs twice.
-    """
-    token = _read_header(conn, header.lower().encode("ascii"))
-    return None if token is None else _checked(token, grammar)
-
-
-def has_scheme(conn: HTTPConnection, scheme: str) -> bool:
-    """Tell whether the request's credentials are of *scheme*."""
-    try:
-        return _read_scheme(conn, scheme.lower().encode("ascii")) is not None
-    except InvalidCredentials:
-        return False
-
-
-def is_plain_text(text: object) -> bool:
-    """Tell whether *text* is a string without control characters and lone surrogates.
-
-    RFC 7617 section 2 keeps control characters out of user-id and password. Neither can be sent
-    to every database.
-    """
-    # What is printable has none of them, and is told in less than half the time.
-    return isinstance(text, str) and (text.isprintable() or _UNFIT_FOR_TEXT.search(text) is None)
-
-
-def _read_header(conn: HTTPConnection, name: bytes) -> bytes | None:
-    # RFC 9110 section 5.3: such a field is sent once. Two parties that pick different ones of
-    # several would disagree about who is asking.
-    found: bytes | None = None
-    for key, value in conn.scope["headers"]:
-        if key == name:
-            if found is not None:
-                raise InvalidCredentials
-            found = value
-    return found
-
-
-def _read_scheme(conn: HTTPConnection, scheme: bytes) -> bytes | None:
-    header = _read_header(conn, _AUTHORIZATION)
-    if header is None:
+    token = _read_scheme(conn, _lowered(scheme))
+    if token is None:
         return None
-    name, _, credentials = header.partition(b" ")
-    if name.lower() == scheme:
-        return credentials.lstrip(b" ")
-    # `Basic<tab>…` or an empty header names no scheme at all, so it is not another one's.
-    if not name or name.translate(None, _TOKEN_CHARACTERS):
-        raise InvalidCredentials
-    return None
-
-
-def _checked(token: bytes, grammar: Grammar) -> str:
-    if len(token) > MAX_CREDENTIALS_SIZE or not grammar.matches(token):
-        raise InvalidCredentials
+    if len(token) > max_size or not grammar.matches(token):
+        _refuse(token, max_size)
     return token.decode("ascii")
 
 
-def _decode_base64(encoded: bytes) -> bytes:
-    if not 0 < len(encoded) <= MAX_CREDENTIALS_SIZE:
-        raise InvalidCredentials
+def read_api_key(
+    conn: HTTPConnection,
+    header: str,
+    grammar: Grammar = VISIBLE_ASCII,
+    *,
+    max_size: int = MAX_CREDENTIALS_SIZE,
+) -> str | None:
+    """Return the bare token in a header.
+
+    Args:
+        conn: The request or WebSocket.
+        header: The name of the header, in any case.
+        grammar: The grammar of the token.
+        max_size: The longest token to read, in bytes.
+
+    Returns:
+        The token, or None where the request does not have the header.
+
+    Raises:
+        InvalidCredentials: If the token is malformed or too long, or the header occurs twice.
+    """
+    token = _read_header(conn, _lowered(header))
+    if token is None:
+        return None
+    if len(token) > max_size or not grammar.matches(token):
+        _refuse(token, max_size)
+    return token.decode("ascii")
+
+
+def is_plain_text(text: object) -> bool:
+    """Return whether *text* is a string without control characters and lone surrogates.
+
+    RFC 7617 section 2 keeps control characters out of user-id and password. Some databases can
+    store neither.
+    """
+    # Fast path: printable text contains none of them.
+    return isinstance(text, str) and (text.isprintable() or _UNFIT_FOR_TEXT.search(text) is None)
+
+
+@functools.lru_cache(maxsize=64)
+def _lowered(name: str) -> bytes:
+    return name.lower().encode("ascii")
+
+
+def _read_header(conn: HTTPConnection, name: bytes) -> bytes | None:
+    scope = conn.scope
+    if type(scope["headers"]) is not list:
+        # An iterator can be read only once: the next backend and the app would see no headers.
+        scope["headers"] = list(scope["headers"])
+    token: bytes | None = None
+    for key, secret in scope["headers"]:
+        if key == name:
+            # RFC 9110 section 5.3: such a field is sent once. Two parties that pick different
+            # ones of several would disagree about who is asking.
+            if token is not None:
+                raise InvalidCredentials
+            token = secret
+    return None if token is None else token.strip(_BLANKS)
+
+
+def _read_scheme(conn: HTTPConnection, scheme: bytes) -> bytes | None:
+    token = _read_header(conn, b"authorization")
+    if token is None:
+        return None
+    # The first word is a credential where a client forgot to name the scheme.
+    secret, _, token = token.partition(b" ")
+    if secret.lower() == scheme:
+        return token.lstrip(b" ")
+    # `Basic<tab>…` and an empty header do not name a scheme, so they are not another one's. No
+    # scheme was tried, so RFC 6750 section 3.1 has no error to name.
+    if not secret or secret.translate(None, _TOKEN_CHARACTERS):
+        raise InvalidCredentials(parameters={})
+    return None
+
+
+def _refuse(token: bytes, max_size: int) -> NoReturn:
+    if len(token) > max_size:
+        _logger.info(
+            "Credentials refused: they are longer than max_credentials_size, which is %d bytes",
+            max_size,
+        )
+    raise InvalidCredentials
+
+
+def _decode_base64(token: bytes) -> bytes:
     try:
-        decoded = binascii.a2b_base64(encoded)
+        secret = binascii.a2b_base64(token)
     except ValueError:
-        decoded = b""
+        secret = b""
     # Encoding it again shows everything that a lenient decoder passes over.
-    if binascii.b2a_base64(decoded, newline=False) != encoded:
+    if not token or binascii.b2a_base64(secret, newline=False) != token:
         raise InvalidCredentials
-    return decoded
+    return secret
 
 
-def _decode(decoded: bytes, fallback_charset: str | None) -> str:
+def _decode(secret: bytes, fallback_charset: str | None) -> str:
     for charset in ("utf-8", fallback_charset):
         if charset is not None:
             try:
-                return decoded.decode(charset)
+                return secret.decode(charset)
             except UnicodeError:
                 continue
     # Raised here, out of the handler: a UnicodeDecodeError carries the whole credentials.

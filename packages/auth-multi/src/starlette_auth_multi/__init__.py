@@ -1,5 +1,5 @@
 """Several ways to authenticate, as one backend."""
 
-from .multi import AnyOf, MultiAuth
+from ._multi import AnyOf, MultiAuth
 
 __all__ = ["AnyOf", "MultiAuth"]

@@ -1,6 +1,6 @@
 """Backends that are tried one after the other, and what a failure asks for then."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend
@@ -63,6 +63,15 @@ class MultiAuth(AuthBackend[Any]):
             if result is not None:
                 return result
         return None
+
+    @property
+    def vary(self) -> Sequence[str]:  # type: ignore[override]  # a subclass may still set it
+        """The header fields that decide who asks: those of all backends, in order, each once."""
+        names: dict[str, str] = {}
+        for backend in self.backends:
+            for name in getattr(backend, "vary", ()):
+                names.setdefault(name.lower(), name)
+        return tuple(names.values())
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
         """Return the challenges of all backends, in order and each once.
