@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
@@ -11,18 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from starlette_auth_core import AuthenticationUnavailable, BaseBasicAuth
-from starlette_auth_core._password_contract import (
-    ContractHasher,
-    PasswordStorageContract,
-    StoredUsers,
-)
 from starlette_auth_core.storage import exactly_one, is_active, log_unavailable
+from starlette_auth_core.testing import ContractHasher, PasswordStorageContract, StoredUsers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.anyio
+
+LOGGER = logging.getLogger("a_storage")
 
 
 @dataclass
@@ -84,12 +83,14 @@ class MemoryAuth(BaseBasicAuth[User]):
     def ask(self, username: str) -> None:
         if self.users.down:
             error = ConnectionError("no answer")
-            log_unavailable(error)
+            log_unavailable(error, logger=LOGGER)
             raise AuthenticationUnavailable from error
 
     def choose(self, rows: Sequence[User], username: str) -> User | None:
         alike = (row for row in rows if row.name.casefold() == username.casefold())
-        return exactly_one(alike, username, read=lambda row: row.name, model="User", field="name")
+        return exactly_one(
+            alike, username, read=lambda row: row.name, model="User", field="name", logger=LOGGER
+        )
 
     def may_log_in(self, user: User) -> bool:
         return is_active(user, "active")
@@ -173,7 +174,7 @@ class Unlogged(MemoryAuth):
 class Talkative(MemoryAuth):
     def ask(self, username: str) -> None:
         if self.users.down:
-            log_unavailable(ConnectionError(), text=username)
+            log_unavailable(ConnectionError(), logger=LOGGER, text=username)
             raise AuthenticationUnavailable
 
 
@@ -234,7 +235,7 @@ async def test_wrong_storage_fails(
 def test_fixture_that_is_not_overridden_says_so(fixture: str, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_own=f"""
-        from starlette_auth_core._password_contract import PasswordStorageContract
+        from starlette_auth_core.testing import PasswordStorageContract
 
         class Test(PasswordStorageContract):
             def test_of_a_subclass(self, {fixture}):

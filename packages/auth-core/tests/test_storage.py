@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from starlette_auth_core.storage import (
     read_hash,
 )
 
-COLUMN = {"model": "User", "field": "password"}
+LOGGER = logging.getLogger("a_storage")
+COLUMN: dict[str, Any] = {"model": "User", "field": "password", "logger": LOGGER}
 
 
 class Hasher:
@@ -41,6 +43,7 @@ def one(stored: list[object], value: str, *, ignore_padding: bool = False) -> ob
         read=lambda row: row,
         model="User",
         field="username",
+        logger=LOGGER,
         ignore_padding=ignore_padding,
     )
 
@@ -78,7 +81,7 @@ class TestExactlyOne:
     ) -> None:
         assert one(["alice"] * number, "alice") is None
         (record,) = caplog.records
-        assert record.name == "starlette_auth_core"
+        assert record.name == "a_storage"
         assert record.levelname == "ERROR"
         assert record.getMessage() == (
             f"Login refused: {number} rows of User share the same username; "
@@ -161,8 +164,8 @@ class TestHashes:
 def test_reason_of_an_unavailable_database_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     error = ConnectionRefusedError("no alice here")
 
-    log_unavailable(error)
-    log_unavailable(error, text="connection refused")
+    log_unavailable(error, logger=LOGGER)
+    log_unavailable(error, logger=LOGGER, text="connection refused")
 
     assert caplog.messages == [
         "Authentication is unavailable, a query failed: builtins.ConnectionRefusedError",

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from starlette_auth_core._password_contract import PasswordStorageContract, StoredUsers
-from starlette_auth_core.testing import TokenStoreContract
+from starlette_auth_core.testing import (
+    PasswordStorageContract,
+    StoredUsers,
+    TokenStoreContract,
+)
 from starlette_auth_orm import ModelBasicAuth, ModelTokenStore
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import Store
 
-    from starlette_auth_core._password_contract import ContractHasher
+    from starlette_auth_core.testing import ContractHasher
 
 
 class Users(StoredUsers):

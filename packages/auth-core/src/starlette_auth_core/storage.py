@@ -4,8 +4,8 @@ A storage holds queries. These functions judge the rows: a database may take dif
 the same, and may cut a hash that is too long.
 """
 
-import logging
 from collections.abc import Callable, Iterable
+from logging import Logger
 from typing import TypeVar
 
 __all__ = [
@@ -17,8 +17,6 @@ __all__ = [
     "log_unavailable",
     "read_hash",
 ]
-
-logger = logging.getLogger("starlette_auth_core")
 
 RowT = TypeVar("RowT")
 
@@ -48,6 +46,7 @@ def exactly_one(
     read: Callable[[RowT], object],
     model: str,
     field: str,
+    logger: Logger,
     ignore_padding: bool = False,
 ) -> RowT | None:
     """Return the one row whose field is exactly the value that was looked for.
@@ -62,6 +61,7 @@ def exactly_one(
         read: Returns the field of a row.
         model: The name of the model, for the log.
         field: The name of the field, for the log.
+        logger: The logger of the storage's package.
         ignore_padding: Whether blanks at the end of a row's field do not count. That is right for
             `CHAR(n)` on PostgreSQL, which pads values with blanks, and compares them without.
 
@@ -106,13 +106,14 @@ def is_active(user: object, active_field: str | None) -> bool:
     return bool(value) and not callable(value)
 
 
-def read_hash(stored: object, *, model: str, field: str) -> str | None:
+def read_hash(stored: object, *, model: str, field: str, logger: Logger) -> str | None:
     """Return a stored password hash as text.
 
     Args:
         stored: What the column holds: text, bytes of a column that was once binary, or None.
         model: The name of the model, for the log.
         field: The name of the field, for the log.
+        logger: The logger of the storage's package.
 
     Returns:
         The hash, without the blanks that `CHAR(n)` pads it with. None where there is none, and
@@ -126,7 +127,7 @@ def read_hash(stored: object, *, model: str, field: str) -> str | None:
     return stored.rstrip(" ") if isinstance(stored, str) else None
 
 
-def has_room(new: str, length: int | None, *, model: str, field: str) -> bool:
+def has_room(new: str, length: int | None, *, model: str, field: str, logger: Logger) -> bool:
     """Return whether a column has room for a new password hash, and log where it has not.
 
     Args:
@@ -134,6 +135,7 @@ def has_room(new: str, length: int | None, *, model: str, field: str) -> bool:
         length: How many characters the column takes. None: any number.
         model: The name of the model, for the log.
         field: The name of the field, for the log.
+        logger: The logger of the storage's package.
 
     Returns:
         Whether the hash fits.
@@ -150,7 +152,7 @@ def has_room(new: str, length: int | None, *, model: str, field: str) -> bool:
     return False
 
 
-def is_stored(new: str, stored: object, *, model: str, field: str) -> bool:
+def is_stored(new: str, stored: object, *, model: str, field: str, logger: Logger) -> bool:
     """Return whether a database has stored a whole password hash, and log where it has not.
 
     MySQL and MariaDB cut text that is too long unless they are strict, and the user of a cut hash
@@ -162,11 +164,12 @@ def is_stored(new: str, stored: object, *, model: str, field: str) -> bool:
         stored: The hash that a SELECT returned after that.
         model: The name of the model, for the log.
         field: The name of the field, for the log.
+        logger: The logger of the storage's package.
 
     Returns:
         Whether both are the same; see `read_hash`.
     """
-    if read_hash(stored, model=model, field=field) == new:
+    if read_hash(stored, model=model, field=field, logger=logger) == new:
         return True
     logger.error(
         "An outdated password hash was kept: the database cut the new one; "
@@ -177,11 +180,12 @@ def is_stored(new: str, stored: object, *, model: str, field: str) -> bool:
     return False
 
 
-def log_unavailable(error: BaseException, *, text: str | None = None) -> None:
+def log_unavailable(error: BaseException, *, logger: Logger, text: str | None = None) -> None:
     """Log why a database did not answer, which becomes `AuthenticationUnavailable`.
 
     Args:
         error: The error of the database. Its class is logged.
+        logger: The logger of the storage's package.
         text: The text of the error, where that text can't quote a value of the query: values are
             user-ids, digests and hashes.
     """

@@ -4,6 +4,7 @@ The flow of a login is that of `starlette_auth_core.BaseBasicAuth`. This module 
 replaces a hash.
 """
 
+import logging
 from typing import Any, cast
 
 import orm
@@ -15,6 +16,8 @@ from ._models import ModelSource, check_field, check_source, is_model, key_of, l
 from ._queries import count, find, is_sqlite, run, select, to_object, transaction
 
 __all__ = ["ModelBasicAuth"]
+
+logger = logging.getLogger("starlette_auth_orm")
 
 
 class ModelBasicAuth(BaseBasicAuth[UserT]):
@@ -166,8 +169,8 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         check_field(model, "active_field", self.active_field)
         return model
 
-    def _column_of(self, user: Any) -> dict[str, str]:
-        return {"model": type(user).__name__, "field": self.password_field}
+    def _column_of(self, user: Any) -> dict[str, Any]:
+        return {"model": type(user).__name__, "field": self.password_field, "logger": logger}
 
 
 class _Cut(Exception):

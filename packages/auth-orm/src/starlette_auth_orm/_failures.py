@@ -1,11 +1,14 @@
 """The errors of databases: which of them are about a value, and which texts may be logged."""
 
+import logging
 import sqlite3
 from typing import Any
 
-__all__ = ["is_unstorable", "log_failure", "text_of"]
-
 from starlette_auth_core.storage import log_unavailable
+
+__all__ = ["is_unstorable", "log_failure"]
+
+logger = logging.getLogger("starlette_auth_orm")
 
 # SQLSTATE of PostgreSQL: untranslatable_character, character_not_in_repertoire.
 _UNSTORABLE_STATES = {"22P05", "22021"}
@@ -33,14 +36,14 @@ def is_unstorable(error: Exception) -> bool:
 
 def log_failure(model: Any, error: Exception) -> None:
     """Log that the database of *model* did not answer."""
-    text = text_of(error)
+    text = _text_of(error)
     if not model.registry.database.is_connected:
         hint = "the database is not connected: await its connect() when the app starts"
         text = f"{text} ({hint})" if text else hint
-    log_unavailable(error, text=text)
+    log_unavailable(error, logger=logger, text=text)
 
 
-def text_of(error: Exception) -> str | None:
+def _text_of(error: Exception) -> str | None:
     """Return the text of *error*, or None where it may quote the values of a query."""
     quotable = (
         # Python's own: no route to a host, another event loop, a pool that is not there. In SQLite

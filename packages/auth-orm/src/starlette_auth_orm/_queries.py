@@ -7,6 +7,7 @@ it stores (it strips text), the other sets some fields to what the driver return
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from ._failures import is_unstorable, log_failure
 from ._models import key_of
 
 __all__ = ["count", "fetch", "find", "is_sqlite", "run", "select", "to_object", "transaction"]
+
+logger = logging.getLogger("starlette_auth_orm")
 
 ResultT = TypeVar("ResultT")
 
@@ -155,6 +158,7 @@ async def find(
         read=lambda row: row[position],
         model=model.__name__,
         field=field,
+        logger=logger,
         ignore_padding=padded,
     )
     if row is None:

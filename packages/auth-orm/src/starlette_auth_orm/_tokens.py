@@ -8,6 +8,7 @@ import orm
 import sqlalchemy
 
 from starlette_auth_core.storage import is_active
+from starlette_auth_core.tokens import TokenStore
 
 from ._models import ModelSource, check_field, check_source, is_model, key_of, load_model
 from ._queries import count, fetch, find, run, select, to_object, transaction
@@ -49,7 +50,7 @@ def token_fields(user_model: Any) -> dict[str, Any]:
     }
 
 
-class ModelTokenStore:
+class ModelTokenStore(TokenStore[Any, Any]):
     """Stores tokens as rows of an orm model; see `starlette_auth_core.tokens.TokenStore`.
 
     Args:
