@@ -154,6 +154,20 @@ class TestDatabaseFailsToStoreTheNewHash:
         self.assert_as_before(user, await store.stored(alice), alice.password, log)
         assert (await backend.verify("alice", "pwd")).password.startswith("new:")
 
+    async def test_it_refuses_in_a_transaction_of_the_app(
+        self, store: Store, hasher: Hasher, log: Log
+    ) -> None:
+        # PostgreSQL refuses all that follows in a transaction after a statement that failed.
+        alice = await store.add("alice", hasher.make("pwd", "old"))
+        backend: Any = ModelBasicAuth(store.User, hasher=hasher)
+
+        async with failing_writes(store), store.database.transaction():
+            user = await backend.verify("alice", "pwd")
+            bob = await store.add("bob", None)
+
+        self.assert_as_before(user, await store.stored(alice), alice.password, log)
+        assert await store.User.objects.get(username="bob") == bob
+
     async def test_it_is_gone(self, store: Store, hasher: Hasher, log: Log) -> None:
         alice = await store.add("alice", hasher.make("pwd", "old"))
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
