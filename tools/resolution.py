@@ -59,7 +59,7 @@ def run(
         "pip": [sys.executable, "-m", "pip", f"--python={python}", action],
         "uv": [sys.executable, "-m", "uv", "pip", action, f"--python={python}"],
     }[installer]
-    return execute(*command)
+    return execute(*command, *arguments)
 
 
 def execute(*command: str) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+import databases
 import pytest
 from starlette.requests import HTTPConnection
 
@@ -196,6 +197,21 @@ class TestCharactersThatTheColumnCanNotHold:
 
         assert hasher.work == ["dummy_verify"]
         assert log.messages == []
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+async def test_address_may_begin_with_postgres(store: Store, hasher: Hasher) -> None:
+    alice = await store.add("alice", hasher.make("pwd", "old"))
+    backend: Any = ModelBasicAuth(store.User, hasher=hasher)
+    url = store.server.url.replace("postgresql:", "postgres:", 1)
+
+    async with databases.Database(url, **store.server.options, min_size=1) as database:
+        store.User.registry.database = database
+        user = await backend.verify("alice", "pwd")
+        store.User.registry.database = store.database
+
+    assert user.password == await store.stored(alice)
+    assert user.password.startswith("new:")
 
 
 class TestPaddedColumns:

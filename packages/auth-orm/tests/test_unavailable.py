@@ -268,8 +268,14 @@ class TestDatabaseIsSlow:
                     log,
                     "ERROR Authentication is unavailable, a query failed: builtins.TimeoutError",
                 )
+            tokens: Tokens[Any, Any] = Tokens(ModelTokenStore(store.Token), prefix="shop")
+            tokens.query_timeout = SOON
+            with pytest.raises(AuthenticationUnavailable):
+                await tokens.revoke_all(alice)
             flow.set()
             assert await backend.verify("alice", "pwd") == alice
+            tokens.query_timeout = None
+            assert await tokens.revoke_all(alice) == 0
             store.User.registry.database = store.database
 
 

@@ -101,7 +101,7 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
         Other databases have one type in a column; see `BaseBasicAuth.verify_password`.
         """
         valid = await super().verify_password(user, password)
-        bytes_left = isinstance(getattr(user, self.password_field), bytes)
+        bytes_left = isinstance(getattr(user, self.password_field, None), bytes)
         if valid and bytes_left and is_sqlite(type(user)) and is_active(user, self.active_field):
             hashed = cast("str", self.get_password_hash(user))  # It has just been verified.
             await self._upgrade(user, hashed, hashed)
@@ -117,7 +117,7 @@ class ModelBasicAuth(BaseBasicAuth[UserT]):
             The hash, without the blanks that `CHAR(n)` pads it with. Bytes are read as ASCII. None
             for a user without a password.
         """
-        return read_hash(getattr(user, self.password_field), **self._column_of(user))
+        return read_hash(super().get_password_hash(user), **self._column_of(user))
 
     async def replace_password_hash(self, user: UserT, old: str, new: str) -> None:
         """Store *new* where *old* is still stored, and let *user* carry what is stored then.

@@ -224,7 +224,8 @@ def is_sqlite(model: Any) -> bool:
 
 
 def _is_postgresql(model: Any) -> bool:
-    return bool(model.registry.database.url.dialect == "postgresql")
+    # `databases` knows `postgres://` too.
+    return bool(model.registry.database.url.dialect.startswith("postgres"))
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
