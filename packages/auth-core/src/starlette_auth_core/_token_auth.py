@@ -14,7 +14,7 @@ from ._backend import AuthBackend, SchemeCredentials, UserT, check_max_size
 from ._challenges import Challenge
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._grammar import is_token
-from ._results import awaitable, user_or_none
+from ._results import awaitable, named, user_or_none
 from ._token_format import check_prefix, is_well_formed
 from .credentials import (
     MAX_CREDENTIALS_SIZE,
@@ -230,7 +230,7 @@ class TokenAuth(BaseTokenAuth[UserT]):
         tokens: The source of the tokens.
 
     Raises:
-        TypeError: At construction, if *tokens* is not an object with a method `find`, or a
+        TypeError: At construction, if *tokens* is not a `Tokens` object (a store is not), or a
             subclass overrides `verify` and not `resolve`, which is what `authenticate` calls.
     """
 
@@ -277,10 +277,11 @@ class TokenAuth(BaseTokenAuth[UserT]):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        if isinstance(self.tokens, type) or not callable(getattr(self.tokens, "find", None)):
+        # A store has a `find` too, of digests.
+        if not isinstance(self.tokens, Tokens):
             raise TypeError(
                 f"tokens must be a Tokens object, such as Tokens(store, prefix=…); "
-                f"got a {type(self.tokens).__name__}"
+                f"got {named(self.tokens)}"
             )
         if self._overrides("verify", TokenAuth) and not self._overrides("resolve", TokenAuth):
             raise TypeError(
@@ -325,5 +326,5 @@ def _as_pair(found: Any) -> tuple[Any, Sequence[str]]:
         return None, ()
     raise TypeError(
         "resolve must return a tuple of the user and the scopes, or None; "
-        f"it returned an object of the class {type(found).__qualname__}"
+        f"it returned {named(found)}"
     )
