@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import databases
 import orm
 import pytest
+from databases.core import Connection
 
 from starlette_auth_orm import ModelBasicAuth
 
@@ -289,7 +290,7 @@ class TestColumnIsShorterThanTheModelSays:
         hasher._made = 1_000_000_000
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
         updated = asyncio.Event()
-        execute = databases.core.Connection.execute
+        execute = Connection.execute
 
         async def execute_and_stop(connection: Any, statement: Any, *args: Any) -> Any:
             result = await execute(connection, statement, *args)
@@ -299,7 +300,7 @@ class TestColumnIsShorterThanTheModelSays:
             return result
 
         async with lenient(store):
-            monkeypatch.setattr(databases.core.Connection, "execute", execute_and_stop)
+            monkeypatch.setattr(Connection, "execute", execute_and_stop)
             login = asyncio.create_task(backend.verify("alice", "pwd"))
             with pytest.warns(Warning, match="truncated"):
                 await updated.wait()
