@@ -54,8 +54,8 @@ ABSENT = {
     "auth-toolkit": [],
 }
 
-# Warnings are errors in the servers that tests start, but for one about how orm uses SQLAlchemy.
-STRICT = {"PYTHONWARNINGS": "error", "SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
+# Warnings are errors in the servers that tests start.
+STRICT = {"PYTHONWARNINGS": "error"}
 
 # Test modules that `quick` leaves out: they start processes, or hash at the settings of today.
 SLOW = {
@@ -196,6 +196,24 @@ def tests(session: nox.Session, package: str) -> None:
         env=env,
     )
     session.run("coverage", "report", env=env)
+
+
+def test_on_sqlalchemy_1_4(session: nox.Session, *options: str) -> None:
+    """Test auth-orm on the older of the two SQLAlchemys that it runs on."""
+    install_from_tree(session, "auth-orm", options=["sqlalchemy<2"])
+    session.run("pytest", "packages/auth-orm/tests", *options, *session.posargs)
+
+
+@nox.session(name="sqlalchemy-1.4", tags=["full"])
+def sqlalchemy_1_4(session: nox.Session) -> None:
+    """Test auth-orm on SQLAlchemy 1.4 and databases 0.8, on SQLite alone."""
+    test_on_sqlalchemy_1_4(session, "-k", "not postgresql and not mysql")
+
+
+@nox.session(name="sqlalchemy-1.4-servers", default=False, tags=["full"])
+def sqlalchemy_1_4_servers(session: nox.Session) -> None:
+    """Test auth-orm on SQLAlchemy 1.4 and databases 0.8, on PostgreSQL and MariaDB."""
+    test_on_sqlalchemy_1_4(session, "-k", "postgresql or mysql")
 
 
 @nox.session(tags=["full"])
@@ -408,9 +426,7 @@ def alone(session: nox.Session, program: str) -> None:
     name = PACKAGES[package]["project"]["name"]
     wheel = built(session, package, ".whl").as_uri()
     session.install(f"--find-links={DIST}", f"{name}{extras} @ {wheel}", *others)
-    # Its warning is about how encode/orm uses SQLAlchemy.
-    env = {"SQLALCHEMY_SILENCE_UBER_WARNING": "1"}
-    session.run("python", "-W", "error", f"tests-integration/alone/{program}.py", env=env)
+    session.run("python", "-W", "error", f"tests-integration/alone/{program}.py")
 
 
 @nox.session(name="from-0.5.0", default=False, tags=["full"], requires=["build"], reuse_venv=False)
@@ -430,7 +446,7 @@ def from_0_5_0(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS, default=False, tags=["full"], requires=["build"], reuse_venv=False)
 def resolution(session: nox.Session) -> None:
-    """Resolve `starlette-auth-toolkit>=1` as users do, alone and beside SQLAlchemy 2."""
+    """Resolve `starlette-auth-toolkit>=1` as users do, alone and beside SQLAlchemy 1.4 and 2."""
     session.install(*tools("resolution"))
     session.run("python", "tools/resolution.py", str(DIST))
 

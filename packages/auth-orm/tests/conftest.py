@@ -19,7 +19,7 @@ from sqlalchemy.engine.url import make_url
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from starlette_auth_orm import token_fields
-from starlette_auth_orm._storage import _queries
+from starlette_auth_orm._queries import _queries
 
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/test")
 MYSQL_URL = os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
@@ -141,8 +141,8 @@ async def tables(database: databases.Database, *models: Any) -> AsyncIterator[No
     # orm's `create_all` connects in a way of its own, which leaves out the options of a database.
     dialect = make_url(f"{database.url.dialect}://").get_dialect()()
     for model in models:
-        indexes = map(CreateIndex, model.table.indexes)
-        for statement in (CreateTable(model.table), *indexes):
+        statements: list[Any] = [CreateTable(model.table), *map(CreateIndex, model.table.indexes)]
+        for statement in statements:
             await database.execute(str(statement.compile(dialect=dialect)))
     try:
         yield

@@ -1,28 +1,33 @@
-"""API tokens: what is issued, what is stored, and what is let in."""
+"""What is particular about tokens that are rows of an orm model; the rest is in the contract."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orm
 import pytest
-from starlette.requests import HTTPConnection
 
-from starlette_auth_core import Challenge, InvalidCredentials
-from starlette_auth_core.tokens import digest_token, generate_token, is_well_formed
-from starlette_auth_orm import ModelBearerAuth, ModelTokenAuth, token_fields
+from starlette_auth_core.tokens import Tokens, digest_token
+from starlette_auth_orm import ModelTokenStore, token_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from conftest import Log, Server, Store
 
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+DIGEST = digest_token("token")
 
 
 class StrictSQLite(sqlite3.Connection):
@@ -45,8 +50,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def backend(store: Store, clock: Clock) -> ModelTokenAuth:
-    return ModelTokenAuth(store.Token, prefix="shop", now=clock)
+def tokens(store: Store, clock: Clock) -> Tokens[Any, Any]:
+    return tokens_of(store.Token, clock)
 
 
 @pytest.fixture
@@ -54,152 +59,277 @@ async def alice(store: Store) -> Any:
     return await store.add("alice", None)
 
 
-def request(authorization: str) -> HTTPConnection:
-    return HTTPConnection({"type": "http", "headers": [(b"authorization", authorization.encode())]})
+def tokens_of(
+    model: Any, clock: Clock | None = None, *, active_field: str | None = None
+) -> Tokens[Any, Any]:
+    storage = ModelTokenStore(model, active_field=active_field)
+    return Tokens(storage, prefix="shop", now=clock or Clock())
+
+
+async def insert(model: Any, user: Any, **fields: Any) -> Any:
+    row = {"digest": DIGEST, "scopes": None, "created_at": NOON, "expires_at": None}
+    return await ModelTokenStore(model).insert(user, **row | fields)
+
+
+async def find(tokens: Tokens[Any, Any], token: str) -> Any:
+    found = await tokens.find(token)
+    assert found is not None
+    return found
 
 
 async def reloaded(row: Any) -> Any:
     return await type(row).objects.get(id=row.id)
 
 
-class TestIssue:
-    async def test_token_lets_its_user_in(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
+class TestRows:
+    async def test_row_has_all_fields_of_its_user(
+        self, tokens: Tokens[Any, Any], alice: Any
     ) -> None:
-        token, row = await backend.issue(alice)
+        token, row = await tokens.issue(alice)
 
-        assert is_well_formed(token, "shop")
         assert row.user == alice
-        result = await backend.authenticate(request(f"Token {token}"))
-        assert result is not None
-        assert result[1] == alice  # all of their fields
-        assert result[0].scopes == ["authenticated"]
-
-    async def test_token_is_stored_as_a_digest(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, log: Log
-    ) -> None:
-        token, row = await backend.issue(alice, name="laptop")
-
-        assert row.digest == digest_token(token)
-        columns = await store.database.fetch_one(store.Token.table.select())
-        assert columns is not None
-        assert digest_token(token) in columns._mapping.values()
-        assert all(token[-49:] not in str(value) for value in columns._mapping.values())
-        assert log.messages == []
-
-    async def test_digest_is_unique_and_indexed(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        _, row = await backend.issue(alice)
-
-        with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
-            await store.Token.objects.create(
-                digest=row.digest, user=alice, scopes=None, created_at=NOON, expires_at=None
-            )
-
-    async def test_several_tokens_of_one_user(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        bob = await store.add("bob", None)
-        tokens = [(await backend.issue(user))[0] for user in (alice, alice, bob)]
-
-        assert [await backend.verify(token) for token in tokens] == [alice, alice, bob]
-        # The key of a token is not that of its user.
-        assert [row.id == row.user.id for row in await store.Token.objects.all()] == [
-            True,
-            False,
-            False,
-        ]
-
-    async def test_further_fields(self, store: Store, backend: ModelTokenAuth, alice: Any) -> None:
-        _, row = await backend.issue(alice, name="laptop")
-
-        assert row.name == "laptop"
-        assert (await reloaded(row)).name == "laptop"
-
-        with pytest.raises(ValueError, match="issue: Token has no field 'nick', it has 'id', "):
-            await backend.issue(alice, nick="laptop")
+        found = await find(tokens, token)
+        assert found.user == alice
+        (listed,) = await tokens.list(alice)
+        assert listed.user == alice
 
     async def test_row_says_what_is_stored(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, clock: Clock
+        self, store: Store, tokens: Tokens[Any, Any], alice: Any, clock: Clock
     ) -> None:
         clock.time += timedelta(microseconds=999_999)
 
-        _, row = await backend.issue(
-            alice, scopes=["read"], expires_in=timedelta(microseconds=1), name="laptop"
-        )
+        _, row = await tokens.issue(alice, scopes=["read"], expires_in=HOUR, name=" laptop ")
 
         stored = await reloaded(row)
         for name in store.Token.fields:
             if name != "user":
                 assert getattr(stored, name) == getattr(row, name)
         assert stored.user.id == alice.id
+        assert row.name == "laptop"  # as orm stores it
 
-    async def test_user_that_is_none(self, backend: ModelTokenAuth, alice: Any) -> None:
-        with pytest.raises(TypeError, match="user must be a User; got a int"):
-            await backend.issue(alice.id)
+    async def test_digest_is_unique(self, store: Store, alice: Any) -> None:
+        await insert(store.Token, alice)
 
-    async def test_backend_without_a_prefix_issues_none(self, store: Store, alice: Any) -> None:
-        with pytest.raises(ValueError, match="without a prefix"):
-            await ModelTokenAuth(store.Token, prefix=None).issue(alice)
+        with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+            await insert(store.Token, alice)
+        assert await store.Token.objects.count() == 1
 
-
-class TestTokensThatAreRefused:
-    async def test_unknown_token(self, backend: ModelTokenAuth, alice: Any) -> None:
-        await backend.issue(alice)
-
-        with pytest.raises(InvalidCredentials):
-            await backend.authenticate(request(f"Token {generate_token('shop')}"))
-
-    async def test_digest_is_no_token(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
+    async def test_two_rows_of_one_digest_let_nobody_in(
+        self, store: Store, alice: Any, log: Log
     ) -> None:
-        _, row = await backend.issue(alice)
+        class Sloppy(orm.Model):
+            registry = store.Token.registry
+            tablename = "sloppy"
+            fields = {**token_fields(store.User), "digest": orm.String(max_length=64)}
 
-        assert await backend.verify(row.digest) is None
-        assert await ModelTokenAuth(store.Token, prefix=None).verify(row.digest) is None
+        async with store.tables(Sloppy):
+            await insert(Sloppy, alice)
+            await insert(Sloppy, alice)
+            log.clear()
 
-    async def test_token_of_another_prefix(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
+            assert await ModelTokenStore(Sloppy).find(DIGEST) is None
+            assert log.messages == [
+                (
+                    "ERROR Login refused: 2 rows of Sloppy share the same digest; "
+                    "add a unique constraint."
+                )
+            ]
+
+    async def test_another_primary_key(self, store: Store, alice: Any) -> None:
+        class Keyed(orm.Model):
+            registry = store.Token.registry
+            tablename = "keyed"
+            fields = {
+                **token_fields(store.User),
+                "id": orm.UUID(primary_key=True, default=uuid.uuid4),
+            }
+
+        async with store.tables(Keyed):
+            tokens = tokens_of(Keyed)
+            old, row = await tokens.issue(alice)
+            new, new_row = await tokens.rotate(row, overlap=HOUR)
+            assert isinstance(new_row.id, uuid.UUID)
+            assert new_row.id != row.id
+            found = [await find(tokens, token) for token in (old, new)]
+            assert [each.user for each in found] == [alice] * 2
+            assert len(await tokens.list(alice)) == 2
+            assert await tokens.revoke(new_row)
+            assert await tokens.find(new) is None
+
+    @pytest.mark.parametrize("tablename", ["user", "Members", "auth-user"])
+    async def test_table_of_users_may_have_a_name_that_sql_quotes(
+        self, store: Store, tablename: str
     ) -> None:
-        token, _ = await ModelTokenAuth(store.Token, prefix="other").issue(alice)
+        name = tablename
+        registry_ = orm.ModelRegistry(database=store.database)
 
-        assert await backend.verify(token) is None
+        class User(orm.Model):
+            tablename = name
+            registry = registry_
+            fields = {**store.User.fields, "select": orm.Text(allow_null=True)}
 
-    async def test_no_prefix_takes_tokens_of_any_form(self, store: Store, alice: Any) -> None:
-        # Those that were made before, and whose digests were put into the table.
-        backend = ModelTokenAuth(store.Token, prefix=None)
-        row = {"user": alice, "scopes": None, "created_at": NOON, "expires_at": None}
-        await store.Token.objects.create(digest=digest_token("plain"), **row)
+        class Token(orm.Model):
+            tablename = f"{name}'s tokens"
+            registry = registry_
+            fields = token_fields(User)
 
-        assert await backend.verify("plain") == alice
-        assert await backend.verify("Plain") is None
-        assert await backend.verify("plain\ud800") is None
+        async with store.tables(User, Token):
+            user = await User.objects.create(username="alice", select="yes")
+            tokens = tokens_of(Token)
+            token, row = await tokens.issue(user, name="laptop")
+            found = await find(tokens, token)
+            assert (found.user.username, found.user.select) == ("alice", "yes")
+            assert (found.id, found.name) == (row.id, "laptop")
 
-    @pytest.mark.parametrize("active", [False, None])
-    async def test_user_who_is_not_active(
-        self, store: Store, alice: Any, active: bool | None
+    async def test_model_without_last_use_and_name(
+        self, store: Store, alice: Any, log: Log
     ) -> None:
-        backend = ModelTokenAuth(store.Token, prefix="shop", active_field="active")
-        token, _ = await backend.issue(alice)
-        assert await backend.verify(token) == alice
+        fields_ = token_fields(store.User)
+        del fields_["last_used_at"], fields_["name"]
 
-        await alice.update(active=active)
-        assert await backend.verify(token) is None
+        class Plain(orm.Model):
+            registry = store.Token.registry
+            tablename = "plain"
+            fields = fields_
 
-        await alice.update(active=True)
-        assert await backend.verify(token) == alice
+        async with store.tables(Plain):
+            storage = ModelTokenStore(Plain)
+            tokens: Tokens[Any, Any] = Tokens(storage, prefix="shop", now=Clock())
+            token, row = await tokens.issue(alice)
+            log.clear()
+
+            assert (await find(tokens, token)).user == alice
+            assert not await storage.touch(row, NOON, unless_since=NOON)
+            assert len(log.statements) == 1
+            assert log.messages == []
+            assert storage.extra(row) == {}
+
+    async def test_row_survives_the_lookup_of_another_table(self, store: Store, alice: Any) -> None:
+        # The app's own fields: defaults are filled in, unique ones are not taken over.
+        class Rich(orm.Model):
+            registry = store.Token.registry
+            tablename = "rich"
+            fields = {
+                **token_fields(store.User),
+                "kind": orm.String(max_length=10, default="api"),
+                "number": orm.Integer(default=1),
+                "serial": orm.String(max_length=32, unique=True, allow_null=True),
+            }
+
+        async with store.tables(Rich):
+            tokens = tokens_of(Rich)
+            _, row = await tokens.issue(alice, number=7, serial="1")
+            assert (row.kind, row.number, row.serial) == ("api", 7, "1")
+            _, new = await tokens.rotate(row, overlap=HOUR)
+            assert (new.kind, new.number, new.serial) == ("api", 7, None)
+
+
+class TestRefusedRows:
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"nick": "laptop"},
+            {"id": 7},
+            {"pk": 7},
+            {"user_id": 7},
+            {"last_used_at": NOON},
+            {"name": "laptop", "nick": "laptop"},
+        ],
+    )
+    async def test_field_that_is_not_the_apps(
+        self, store: Store, alice: Any, extra: dict[str, Any]
+    ) -> None:
+        with pytest.raises(TypeError, match="Token has no field for the app to set: "):
+            await insert(store.Token, alice, **extra)
+        assert await store.Token.objects.count() == 0
+
+    async def test_foreign_key(self, store: Store, alice: Any) -> None:
+        class Owned(orm.Model):
+            registry = store.Token.registry
+            tablename = "owned"
+            fields = {
+                **token_fields(store.User),
+                "parent": orm.ForeignKey(store.Token, allow_null=True),
+            }
+
+        parent = await insert(store.Token, alice)
+        async with store.tables(Owned):
+            with pytest.raises(TypeError, match="Owned has no field for the app to set: parent"):
+                await insert(Owned, alice, parent=parent)
+            row = await insert(Owned, alice)
+            assert ModelTokenStore(Owned).extra(row) == {"name": None}
+
+    async def test_user_of_another_model(self, store: Store, alice: Any) -> None:
+        class Other(orm.Model):
+            registry = orm.ModelRegistry(database=store.database)
+            fields = store.User.fields
+
+        other: Any = Other
+        for user in (other(id=alice.id), alice.id, None):
+            with pytest.raises(TypeError, match=r"user must be a User; got a (Other|int|NoneType)"):
+                await insert(store.Token, user)
+        assert await store.Token.objects.count() == 0
+
+    async def test_user_who_is_not_stored(self, store: Store, alice: Any) -> None:
+        storage = ModelTokenStore(store.Token)
+        for user in (store.User(username="bob"), store.User(id=None, username="bob")):
+            with pytest.raises(ValueError, match="the user is not stored: create it first"):
+                await insert(store.Token, user)
+            with pytest.raises(ValueError, match="the user is not stored: create it first"):
+                await storage.list(user)
+            with pytest.raises(ValueError, match="the user is not stored: create it first"):
+                await storage.delete_all(user)
+        assert await store.Token.objects.count() == 0
 
     async def test_user_who_was_deleted(self, store: Store, alice: Any) -> None:
-        backend = ModelTokenAuth(store.Token, prefix="shop")
-        token, _ = await backend.issue(alice)
+        await alice.delete()
 
-        if store.server.kind == "sqlite":  # It looks after foreign keys only if told to.
-            await store.User.objects.delete()
-        else:
-            await alice.delete()
+        with pytest.raises(ValueError, match="the user has been deleted, or is not active"):
+            await insert(store.Token, alice)
+        assert await store.Token.objects.count() == 0
+
+    @pytest.mark.parametrize("active", [False, None])
+    async def test_user_who_is_not_active_any_more(
+        self, store: Store, alice: Any, active: bool | None
+    ) -> None:
+        # What the user's object says may be old.
+        tokens = tokens_of(store.Token, active_field="active")
+        token, _ = await tokens.issue(alice)
+        await store.User.objects.filter(id=alice.id).update(active=active)
+        assert alice.active
+
+        with pytest.raises(ValueError, match="the user has been deleted, or is not active"):
+            await tokens.issue(alice)
+        assert await store.Token.objects.count() == 1
+        assert await tokens.find(token) is None
+
+        await store.User.objects.filter(id=alice.id).update(active=True)
+        assert await tokens.find(token) is not None
+
+    async def test_field_without_a_value(self, store: Store, alice: Any) -> None:
+        class Named(orm.Model):
+            registry = store.Token.registry
+            tablename = "named"
+            fields = {**token_fields(store.User), "name": orm.String(max_length=10)}
+
+        async with store.tables(Named):
+            with pytest.raises(Exception, match=r"(?i)null|default value"):
+                await insert(Named, alice)
+            with pytest.raises(Exception, match="Must have no more than 10 characters"):
+                await insert(Named, alice, name="x" * 11)
+            assert await Named.objects.count() == 0
+
+
+class TestDeletedUsers:
+    async def test_tokens_of_a_deleted_user_do_not_work(self, store: Store, alice: Any) -> None:
+        tokens = tokens_of(store.Token)
+        token, _ = await tokens.issue(alice)
+
+        await alice.delete()
+
+        if store.server.kind != "sqlite":  # It looks after foreign keys only if told to.
             assert await store.Token.objects.count() == 0
-        assert await backend.verify(token) is None
+        assert await tokens.find(token) is None
 
     @pytest.mark.parametrize("measure", ["foreign keys", "revoke_all"])
     async def test_sqlite_gives_the_key_of_a_deleted_user_to_the_next_one(
@@ -219,349 +349,146 @@ class TestTokensThatAreRefused:
 
         await models.create_all()
         async with models.database:
-            backend = ModelTokenAuth(Token, prefix="shop")
+            tokens = tokens_of(Token)
             alice = await User.objects.create(username="alice")
-            token, _ = await backend.issue(alice)
+            token, _ = await tokens.issue(alice)
             if measure == "revoke_all":
-                await backend.revoke_all(alice)
+                await tokens.revoke_all(alice)
             await alice.delete()
 
             bob = await User.objects.create(username="bob")
             assert bob.id == alice.id
-            assert await backend.verify(token) is None
-
-    async def test_two_rows_of_one_digest(self, store: Store, alice: Any, log: Log) -> None:
-        class Sloppy(orm.Model):
-            registry = store.Token.registry
-            tablename = "sloppy"
-            fields = {**token_fields(store.User), "digest": orm.String(max_length=64)}
-
-        async with store.tables(Sloppy):
-            backend = ModelTokenAuth(Sloppy, prefix="shop")
-            token, row = await backend.issue(alice)
-            await Sloppy.objects.create(
-                digest=row.digest, user=alice, scopes=None, created_at=NOON, expires_at=None
-            )
-
-            assert await backend.verify(token) is None
-
-        assert log.messages == [
-            (
-                "ERROR Nobody is let in by 2 rows of Sloppy that have the same digest: "
-                "make that column unique"
-            )
-        ]
+            assert await tokens.find(token) is None
 
 
-class TestExpiry:
-    async def test_token_ends_when_its_time_is_over(
-        self, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        token, row = await backend.issue(alice, expires_in=HOUR)
-        assert row.expires_at == NOON + HOUR
-
-        clock.time = NOON + HOUR - timedelta(seconds=1)
-        assert await backend.verify(token) == alice
-        clock.time = NOON + HOUR
-        assert await backend.verify(token) is None
-
-    async def test_token_without_an_end(
-        self, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        token, row = await backend.issue(alice)
-        assert row.expires_at is None
-        assert (await reloaded(row)).expires_at is None
-
-        clock.time = datetime.max.replace(tzinfo=UTC)
-        assert await backend.verify(token) == alice
-
+class TestTimes:
     @pytest.mark.parametrize("hours", [-11, 0, 5.5, 14])
     async def test_stored_times_are_aware_and_in_utc(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, clock: Clock, hours: float
+        self, store: Store, tokens: Tokens[Any, Any], alice: Any, clock: Clock, hours: float
     ) -> None:
         clock.time = NOON.astimezone(timezone(timedelta(hours=hours)))
 
-        _, row = await backend.issue(alice, expires_in=HOUR)
+        token, row = await tokens.issue(alice, expires_in=HOUR)
+        found = await find(tokens, token)
 
-        for each in (row, await reloaded(row)):
+        (listed,) = await tokens.list(alice)
+        assert found.last_used_at == NOON
+        for each in (row, found, listed, await reloaded(row)):
             assert (each.created_at, each.expires_at) == (NOON, NOON + HOUR)
             assert each.created_at.tzinfo is each.expires_at.tzinfo is UTC
 
     async def test_app_may_ask_for_times(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
+        self, store: Store, tokens: Tokens[Any, Any], alice: Any
     ) -> None:
-        _, soon = await backend.issue(alice, expires_in=HOUR)
-        await backend.issue(alice, expires_in=3 * HOUR)
+        _, soon = await tokens.issue(alice, expires_in=HOUR)
+        await tokens.issue(alice, expires_in=3 * HOUR)
 
         query = store.Token.objects.filter(expires_at__lt=NOON + 2 * HOUR)
 
         assert [row.id for row in await query.all()] == [soon.id]
 
-    @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
-    async def test_column_with_a_timezone(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        # What a migration by hand may have made of it.
-        token, row = await backend.issue(alice, expires_in=HOUR)
-        await store.database.execute(
-            "ALTER TABLE tokens ALTER expires_at TYPE timestamptz "
-            "USING expires_at AT TIME ZONE 'UTC'"
-        )
-
-        assert (await reloaded(row)).expires_at == NOON + HOUR
-        assert await backend.verify(token) == alice
-        clock.time = NOON + HOUR
-        assert await backend.verify(token) is None
-
-    @pytest.mark.parametrize("expires_in", [timedelta(), -HOUR])
-    async def test_end_before_the_beginning(
-        self, backend: ModelTokenAuth, alice: Any, expires_in: timedelta
-    ) -> None:
-        with pytest.raises(ValueError, match="expires_in must be positive"):
-            await backend.issue(alice, expires_in=expires_in)
-
-    async def test_naive_times_are_refused(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        clock.time = NOON.replace(tzinfo=None)
-
-        with pytest.raises(ValueError, match="now must return an aware datetime"):
-            await backend.issue(alice)
+    async def test_naive_times_are_refused(self, store: Store, alice: Any) -> None:
         with pytest.raises(ValueError, match="a datetime without a timezone"):
-            await store.Token.objects.filter(expires_at=clock.time).all()
+            await store.Token.objects.filter(expires_at=NOON.replace(tzinfo=None)).all()
+        with pytest.raises(ValueError, match="a datetime without a timezone"):
+            await insert(store.Token, alice, expires_at=NOON.replace(tzinfo=None))
 
-    async def test_default_clock_is_right(self, store: Store, alice: Any) -> None:
-        backend = ModelTokenAuth(store.Token, prefix="shop")
-        before = datetime.now(UTC).replace(microsecond=0)
+    def test_naive_times_of_a_row_are_in_utc(self) -> None:
+        field = token_fields("User")["expires_at"]
 
-        _, row = await backend.issue(alice)
+        assert field.expand_relationship(NOON.replace(tzinfo=None)) == NOON
+        assert field.expand_relationship(None) is None
 
-        assert before <= row.created_at <= datetime.now(UTC)
-
-
-class TestScopes:
-    async def test_token_has_its_own(self, backend: ModelTokenAuth, alice: Any) -> None:
-        token, row = await backend.issue(alice, scopes=["read", "orders:write"])
-
-        assert row.scopes == "read orders:write"
-        assert await backend.resolve(token) == (alice, ("authenticated", "read", "orders:write"))
-
-    async def test_token_without_any_has_those_of_the_user(self, store: Store, alice: Any) -> None:
-        class RolesAuth(ModelTokenAuth):
-            def get_scopes(self, user: Any) -> list[str]:
-                return ["authenticated", f"role of {user.username}"]
-
-        backend = RolesAuth(store.Token, prefix="shop")
-        unlimited, _ = await backend.issue(alice)
-        limited, _ = await backend.issue(alice, scopes=["read"])
-        none, _ = await backend.issue(alice, scopes=[])
-
-        assert await backend.resolve(unlimited) == (alice, ["authenticated", "role of alice"])
-        assert await backend.resolve(limited) == (alice, ("authenticated", "read"))
-        # What was computed to be nothing is not everything.
-        assert await backend.resolve(none) == (alice, ("authenticated",))
-
-    @pytest.mark.parametrize("scope", ["", "a b", "a\tb", 'a"b', "a\\b", "é", "a\n"])
-    async def test_scope_that_is_none(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, scope: str
-    ) -> None:
-        with pytest.raises(ValueError, match="is no scope: RFC 6749"):
-            await backend.issue(alice, scopes=["read", scope])
-        assert await store.Token.objects.count() == 0
-
-    async def test_string_is_no_sequence_of_scopes(
-        self, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        with pytest.raises(TypeError, match=r"use \('read',\)"):
-            await backend.issue(alice, scopes="read")
-
-
-class TestRotate:
-    async def test_both_tokens_are_valid_for_a_while(
-        self, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        old, row = await backend.issue(alice)
-
-        new, new_row = await backend.rotate(row, overlap=HOUR)
-
-        assert new != old
-        assert new_row.id != row.id
-        assert new_row.user == alice
-        assert row.expires_at == NOON + HOUR
-        assert await backend.verify(old) == await backend.verify(new) == alice
-        clock.time = NOON + HOUR
-        assert await backend.verify(old) is None
-        assert await backend.verify(new) == alice
-
-    async def test_without_overlap_the_old_one_ends_now(
-        self, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        old, row = await backend.issue(alice)
-
-        new, _ = await backend.rotate(row, overlap=timedelta())
-
-        assert await backend.verify(old) is None
-        assert await backend.verify(new) == alice
-
-    async def test_new_one_takes_over_what_the_old_one_had(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        _, row = await backend.issue(alice, scopes=["read"], expires_in=3 * HOUR, name="laptop")
-        clock.time = NOON + HOUR
-
-        # As an app reads it: the user has a key only.
-        token, new = await backend.rotate(await reloaded(row), overlap=timedelta())
-
-        stored = await reloaded(new)
-        assert (stored.scopes, stored.name) == ("read", "laptop")
-        assert (stored.created_at, stored.expires_at) == (NOON + HOUR, NOON + 4 * HOUR)
-        assert await backend.resolve(token) == (alice, ("authenticated", "read"))
-
-    async def test_lifetime_may_be_another_one(self, backend: ModelTokenAuth, alice: Any) -> None:
-        _, row = await backend.issue(alice, expires_in=HOUR)
-
-        _, new = await backend.rotate(row, overlap=timedelta(), expires_in=2 * HOUR)
-
-        assert new.expires_at == NOON + 2 * HOUR
-
-    async def test_overlap_does_not_prolong_the_old_one(
-        self, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        _, row = await backend.issue(alice, expires_in=HOUR)
-
-        await backend.rotate(row, overlap=5 * HOUR)
-
-        assert row.expires_at == (await reloaded(row)).expires_at == NOON + HOUR
-
-    async def test_revoked_one_is_not_rotated(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        _, row = await backend.issue(alice)
-        await backend.revoke(row)
-
-        with pytest.raises(ValueError, match="it was revoked, or has expired"):
-            await backend.rotate(row, overlap=HOUR)
-        assert await store.Token.objects.count() == 0
-
-    async def test_expired_one_is_not_rotated(
-        self, store: Store, backend: ModelTokenAuth, alice: Any, clock: Clock
-    ) -> None:
-        _, row = await backend.issue(alice, expires_in=HOUR)
-        clock.time = NOON + HOUR
-
-        with pytest.raises(ValueError, match="it was revoked, or has expired"):
-            await backend.rotate(row, overlap=HOUR)
-        assert await store.Token.objects.count() == 1
-
-    async def test_one_that_is_revoked_meanwhile_leaves_none(
-        self, store: Store, alice: Any
-    ) -> None:
-        class RevokedMeanwhile(ModelTokenAuth):
-            async def _create(self, model: Any, *args: Any, **fields: Any) -> tuple[str, Any]:
-                await store.Token.objects.delete()
-                return await super()._create(model, *args, **fields)
-
-        _, row = await ModelTokenAuth(store.Token, prefix="shop").issue(alice)
-
-        with pytest.raises(ValueError, match="it was revoked meanwhile"):
-            await RevokedMeanwhile(store.Token, prefix="shop").rotate(row, overlap=HOUR)
-        assert await store.Token.objects.count() == 0
-
-    async def test_overlap_beyond_the_calendar_leaves_no_token_that_nobody_knows(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        _, row = await backend.issue(alice)
-        with pytest.raises(OverflowError):
-            await backend.rotate(row, overlap=timedelta.max)
-        assert await store.Token.objects.count() == 1
-
-    async def test_negative_overlap(self, backend: ModelTokenAuth, alice: Any) -> None:
-        _, row = await backend.issue(alice)
-
-        with pytest.raises(ValueError, match="overlap must not be negative"):
-            await backend.rotate(row, overlap=-HOUR)
-
-    async def test_many_at_once(self, backend: ModelTokenAuth, alice: Any) -> None:
-        old, row = await backend.issue(alice)
-
-        rotated = await asyncio.gather(*(backend.rotate(row, overlap=HOUR) for _ in range(10)))
-
-        users = [await backend.verify(token) for token in (old, *(new for new, _ in rotated))]
-        assert users == [alice] * 11
-
-
-class TestRevoke:
-    async def test_one(self, backend: ModelTokenAuth, alice: Any) -> None:
-        kept, _ = await backend.issue(alice)
-        token, row = await backend.issue(alice)
-
-        await backend.revoke(row)
-
-        assert await backend.verify(token) is None
-        assert await backend.verify(kept) == alice
-        await backend.revoke(row)  # It is gone, which is what was asked for.
-
-    async def test_all_of_a_user(self, store: Store, backend: ModelTokenAuth, alice: Any) -> None:
-        bob = await store.add("bob", None)
-        tokens = [(await backend.issue(user))[0] for user in (alice, alice, bob)]
-
-        await backend.revoke_all(alice)
-
-        assert [await backend.verify(token) for token in tokens] == [None, None, bob]
-
-    async def test_row_that_was_revoked_before_is_no_other_one(
-        self, store: Store, backend: ModelTokenAuth, alice: Any
-    ) -> None:
-        # SQLite gives the key of a deleted row to the next one.
-        _, old = await backend.issue(alice)
-        await backend.revoke(old)
-        token, row = await backend.issue(alice)
-        assert (row.id == old.id) == (store.server.kind == "sqlite")
-
-        await backend.revoke(old)
-        with pytest.raises(ValueError, match="it was revoked"):
-            await backend.rotate(old, overlap=timedelta())
-
-        assert await backend.verify(token) == alice
-
-
-class TestBearer:
-    async def test_scheme_is_bearer(self, store: Store, alice: Any) -> None:
-        backend = ModelBearerAuth(store.Token, prefix="shop")
-        token, _ = await backend.issue(alice, scopes=["read"])
-
-        result = await backend.authenticate(request(f"Bearer {token}"))
-
-        assert result is not None
-        assert result[0].scopes == ["authenticated", "read"]
-        assert result[1] == alice
-        assert await backend.authenticate(request(f"Token {token}")) is None
-
-    async def test_failure_is_told_by_rfc_6750(self, store: Store) -> None:
-        backend = ModelBearerAuth(store.Token, prefix="shop")
-
-        for token in (generate_token("shop"), "malformed"):
-            with pytest.raises(InvalidCredentials) as error:
-                await backend.authenticate(request(f"Bearer {token}"))
-            assert error.value.challenge == Challenge(
-                "Bearer", realm="Restricted", error="invalid_token"
+    @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+    @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Kolkata"])
+    async def test_column_with_a_timezone(self, store: Store, alice: Any, zone: str) -> None:
+        # Such as that of Django's and Alembic's tables. The zone of the process counts for asyncpg,
+        # that of the session for the server.
+        for column in ("created_at", "expires_at", "last_used_at"):
+            await store.database.execute(
+                f"ALTER TABLE tokens ALTER {column} TYPE timestamptz "
+                f"USING {column} AT TIME ZONE 'UTC'"
             )
+        row = await insert(store.Token, alice, expires_at=NOON + HOUR)
+        assert (row.created_at, row.expires_at) == (NOON, NOON + HOUR)
+        assert await ModelTokenStore(store.Token).delete(row)
+        settings = store.server.options["server_settings"] | {"timezone": zone}
+        async with store.server.open(min_size=1, server_settings=settings) as database:
+            rows = await use_tokens_elsewhere(zone, store.server, alice.id)
+            assert rows == "valid expired rotated\n"
+            utc = "to_char({} AT TIME ZONE 'UTC', 'HH24:MI')"
+            times = ", ".join(map(utc.format, ("created_at", "expires_at", "last_used_at")))
+            record = await database.fetch_one(f"SELECT {times} FROM tokens ORDER BY id")
+            assert record is not None
+            assert list(record._mapping.values()) == ["12:00", "12:00", "12:00"]
 
 
-async def test_another_primary_key(store: Store, alice: Any) -> None:
-    class Keyed(orm.Model):
-        registry = store.Token.registry
-        tablename = "keyed"
-        fields = {
-            **token_fields(store.User),
-            "id": orm.UUID(primary_key=True, default=uuid.uuid4),
-        }
+async def use_tokens_elsewhere(zone: str, server: Server, user: int) -> str:
+    """Issue, use and rotate a token in a process that has its own time zone."""
+    program = """
+import asyncio, datetime, sys
+from conftest import Server, models_of
+from starlette_auth_core.tokens import Tokens
+from starlette_auth_orm import ModelTokenStore
 
-    async with store.tables(Keyed):
-        backend = ModelTokenAuth(Keyed, prefix="shop")
-        old, row = await backend.issue(alice)
-        new, new_row = await backend.rotate(row, overlap=HOUR)
-        assert isinstance(new_row.id, uuid.UUID)
-        assert await backend.verify(old) == await backend.verify(new) == alice
-        await backend.revoke(new_row)
-        assert await backend.verify(new) is None
+NOON = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
+HOUR = datetime.timedelta(hours=1)
+time = NOON
+
+async def main(url, schema, zone, user):
+    settings = {"search_path": schema, "timezone": zone}
+    async with Server("postgresql", url, {"server_settings": settings}).open() as database:
+        User, Token = models_of(database)
+        tokens = Tokens(ModelTokenStore(Token), prefix="shop", now=lambda: time)
+        token, row = await tokens.issue(User(id=int(user)), expires_in=HOUR)
+        assert (row.created_at, row.expires_at) == (NOON, NOON + HOUR), row.expires_at
+        print("valid" if await tokens.find(token) else "refused", end=" ")
+        global time
+        time = NOON + HOUR
+        print("valid" if await tokens.find(token) else "expired", end=" ")
+        time = NOON
+        new, _ = await tokens.rotate(row, overlap=HOUR * 0)
+        print("rotated" if await tokens.find(new) and not await tokens.find(token) else "both")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+    schema = server.options["server_settings"]["search_path"]
+    paths = [str(Path(__file__).parent), *sys.path]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, server.url, schema, zone, str(user)),
+        env=os.environ | {"TZ": zone, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return output.decode()
+
+
+async def test_cancelled_call_changes_nothing_after_it(store: Store, alice: Any) -> None:
+    storage = ModelTokenStore(store.Token)
+    row = await insert(store.Token, alice, expires_at=NOON + HOUR)
+    calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [
+        lambda: insert(store.Token, alice, digest=digest_token("another")),
+        lambda: storage.expire(row, NOON),
+        lambda: storage.touch(row, NOON, unless_since=NOON),
+        lambda: storage.delete(row),
+    ]
+    for call in calls:
+        for turns in range(12):
+            before = await everything(store)
+            task = asyncio.create_task(call())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+            after = await everything(store)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert await everything(store) == after
+            if after != before:
+                break
+
+
+async def everything(store: Store) -> list[tuple[Any, ...]]:
+    rows = await store.database.fetch_all(store.Token.table.select())
+    return [tuple(row._mapping.values()) for row in rows]

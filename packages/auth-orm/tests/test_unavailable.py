@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,9 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from starlette_auth_core import AuthenticationMiddleware, AuthenticationUnavailable
-from starlette_auth_core.tokens import generate_token
-from starlette_auth_orm import ModelBasicAuth, ModelTokenAuth, token_fields
+from starlette_auth_core import AuthenticationMiddleware, AuthenticationUnavailable, TokenAuth
+from starlette_auth_core.tokens import Tokens, generate_token
+from starlette_auth_orm import ModelBasicAuth, ModelTokenStore, token_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,16 +38,21 @@ pytestmark = [
 TOKEN = generate_token("shop")
 # What is waited for never comes: no test gets to an end earlier or later because of it.
 SOON = 0.05
+NOT_CONNECTED = "the database is not connected: await its connect() when the app starts"
 
 
-def attempts(
-    user: Any, token: Any, hasher: Hasher, query_timeout: float | None = None
-) -> list[Callable[[], Awaitable[Any]]]:
+def attempts(user: Any, token: Any, hasher: Hasher) -> list[Callable[[], Awaitable[Any]]]:
     """A login, and the use of a token."""
     basic: ModelBasicAuth[Any] = ModelBasicAuth(user, hasher=hasher)
-    tokens = ModelTokenAuth(token, prefix="shop")
-    basic.query_timeout = tokens.query_timeout = query_timeout
-    return [lambda: basic.verify("alice", "pwd"), lambda: tokens.verify(TOKEN)]
+    tokens: Tokens[Any, Any] = Tokens(ModelTokenStore(token), prefix="shop")
+    return [lambda: basic.verify("alice", "pwd"), lambda: tokens.find(TOKEN)]
+
+
+def impatient(user: Any, hasher: Hasher) -> list[Callable[[], Awaitable[Any]]]:
+    """A login that waits for a query for a moment. A token's query is timed by `Tokens`."""
+    basic: ModelBasicAuth[Any] = ModelBasicAuth(user, hasher=hasher)
+    basic.query_timeout = SOON
+    return [lambda: basic.verify("alice", "pwd")]
 
 
 async def assert_unavailable(
@@ -86,9 +93,9 @@ def models_of(database: databases.Database) -> tuple[Any, Any]:
 class TestDatabaseIsDown:
     async def test_not_connected(self, server: Server, hasher: Hasher, log: Log) -> None:
         for attempt in attempts(*models_of(server.open()), hasher):
-            await assert_unavailable(
-                attempt, log, "ERROR Authentication is unavailable, the database is not connected: "
-            )
+            await assert_unavailable(attempt, log, "ERROR Authentication is unavailable, a query")
+            if server.kind != "sqlite":  # It is a file, and needs no connection.
+                assert NOT_CONNECTED in log.messages[0]
         assert hasher.work == []
 
     async def test_disconnected(self, store: Store, hasher: Hasher, log: Log) -> None:
@@ -102,8 +109,8 @@ class TestDatabaseIsDown:
             cause = await assert_unavailable(
                 attempt,
                 log,
-                "ERROR Authentication is unavailable, the database is not connected: "
-                "builtins.AssertionError. Await its connect() when the app starts",
+                "ERROR Authentication is unavailable, a query failed: builtins.AssertionError: "
+                f"DatabaseBackend is not running ({NOT_CONNECTED})",
             )
             assert isinstance(cause, AssertionError)
         await store.database.connect()
@@ -114,7 +121,8 @@ class TestDatabaseIsDown:
                 cause = await assert_unavailable(
                     attempt,
                     log,
-                    "ERROR Authentication is unavailable, a query failed: sqlite3.OperationalError",
+                    "ERROR Authentication is unavailable, a query failed: "
+                    "sqlite3.OperationalError: unable to open database file",
                 )
                 assert isinstance(cause, sqlite3.OperationalError)
 
@@ -124,7 +132,60 @@ class TestDatabaseIsDown:
             await assert_unavailable(
                 attempt, log, "ERROR Authentication is unavailable, a query failed: "
             )
+            # What the app's developer has to know, and what can't quote a value.
+            assert re.search("(no such table|relation|Table).*(users|tokens)", log.messages[0])
         await store.database.execute("ALTER TABLE elsewhere RENAME TO users")
+
+    @pytest.mark.parametrize("server", ["postgresql", "mysql"], indirect=True)
+    async def test_connected_in_another_event_loop(
+        self, store: Store, hasher: Hasher, log: Log
+    ) -> None:
+        # Such as at import, or in a fixture of tests.
+        connected, done = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+        database = store.server.open(min_size=1)
+
+        async def connect_elsewhere() -> None:
+            async with database:
+                loop.call_soon_threadsafe(connected.set)
+                await asyncio.to_thread(done.wait)
+
+        elsewhere = threading.Thread(target=asyncio.run, args=(connect_elsewhere(),))
+        elsewhere.start()
+        await connected.wait()
+        store.User.registry.database = database
+        try:
+            for attempt in attempts(store.User, store.Token, hasher) * 2:
+                await assert_unavailable(
+                    attempt,
+                    log,
+                    "ERROR Authentication is unavailable, a query failed: builtins.RuntimeError: "
+                    "the database is connected in another event loop: await its connect() in",
+                )
+        finally:
+            store.User.registry.database = store.database
+            done.set()
+            await asyncio.to_thread(elsewhere.join)
+
+    @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+    async def test_text_that_may_quote_a_value_is_not_logged(
+        self, store: Store, hasher: Hasher, log: Log
+    ) -> None:
+        # A user-id is looked for in a column of numbers, which the other two compare with text.
+        class Odd(orm.Model):
+            tablename = "users"
+            registry = orm.ModelRegistry(database=store.database)
+            fields = {**store.User.fields, "id": orm.String(max_length=20, primary_key=True)}
+
+        backend: Any = ModelBasicAuth(Odd, hasher=hasher, username_field="id")
+
+        cause = await assert_unavailable(
+            lambda: backend.verify("alice", "pwd"),
+            log,
+            "ERROR Authentication is unavailable, a query failed: asyncpg.exceptions.DataError",
+        )
+        assert "alice" in str(cause)
+        assert log.messages[0].endswith("DataError")
 
 
 @asynccontextmanager
@@ -152,7 +213,7 @@ class TestDatabaseIsSlow:
         async with store.server.open(**one) as small:
             store.User.registry.database = small
             async with locked(store.server):
-                for attempt in attempts(store.User, store.Token, hasher, SOON):
+                for attempt in impatient(store.User, hasher):
                     cause = await assert_unavailable(
                         attempt,
                         log,
@@ -178,7 +239,7 @@ class TestDatabaseIsSlow:
 
             taking = asyncio.create_task(take())
             await taken.wait()
-            for attempt in attempts(store.User, store.Token, hasher, SOON):
+            for attempt in impatient(store.User, hasher):
                 await assert_unavailable(
                     attempt,
                     log,
@@ -201,14 +262,20 @@ class TestDatabaseIsSlow:
             backend: Any = ModelBasicAuth(store.User, hasher=hasher)
             assert await backend.verify("alice", "pwd") == alice
             flow.clear()
-            for attempt in attempts(store.User, store.Token, hasher, SOON) * 2:
+            for attempt in impatient(store.User, hasher) * 2:
                 await assert_unavailable(
                     attempt,
                     log,
                     "ERROR Authentication is unavailable, a query failed: builtins.TimeoutError",
                 )
+            tokens: Tokens[Any, Any] = Tokens(ModelTokenStore(store.Token), prefix="shop")
+            tokens.query_timeout = SOON
+            with pytest.raises(AuthenticationUnavailable):
+                await tokens.revoke_all(alice)
             flow.set()
             assert await backend.verify("alice", "pwd") == alice
+            tokens.query_timeout = None
+            assert await tokens.revoke_all(alice) == 0
             store.User.registry.database = store.database
 
 
@@ -297,7 +364,7 @@ async def test_response_is_503_and_says_when_to_try_again(
     backend: Any = (
         ModelBasicAuth(user, hasher=hasher)
         if authorization.startswith("Basic")
-        else ModelTokenAuth(token, prefix="shop")
+        else TokenAuth(Tokens(ModelTokenStore(token), prefix="shop"))
     )
     app = Starlette(
         routes=[Route("/", lambda request: PlainTextResponse("hello"))],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import databases
 import orm
 import pytest
+from databases.core import Connection
 
 from starlette_auth_orm import ModelBasicAuth
 
@@ -24,27 +25,6 @@ pytestmark = [
         "ignore:Exception ignored in. <sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"
     ),
 ]
-
-
-async def test_outdated_hash_is_replaced(store: Store, hasher: Hasher) -> None:
-    alice = await store.add("alice", hasher.make("pwd", "old"))
-    bob = await store.add("bob", hasher.make("pwd", "old"))
-    backend: Any = ModelBasicAuth(store.User, hasher=hasher)
-
-    user = await backend.verify("alice", "pwd")
-
-    assert user.password.startswith("new:")
-    assert await store.stored(alice) == user.password
-    assert await store.stored(bob) == bob.password
-    again = await backend.verify("alice", "pwd")
-    assert again == user
-
-
-async def test_wrong_password_replaces_nothing(store: Store, hasher: Hasher) -> None:
-    alice = await store.add("alice", hasher.make("pwd", "old"))
-
-    assert await ModelBasicAuth(store.User, hasher=hasher).verify("alice", "wrong") is None
-    assert await store.stored(alice) == alice.password
 
 
 async def test_nothing_but_the_password_is_written(store: Store, hasher: Hasher, log: Log) -> None:
@@ -66,28 +46,9 @@ async def test_nothing_but_the_password_is_written(store: Store, hasher: Hasher,
     assert update.split(" SET ")[1].split(" WHERE ")[0].count("=") == 1
 
 
-async def test_password_changed_meanwhile_is_not_overwritten(store: Store, hasher: Hasher) -> None:
-    alice = await store.add("alice", hasher.make("pwd", "old"))
-    backend: Any = ModelBasicAuth(store.User, hasher=hasher)
-    hasher.gate.clear()
-
-    login = asyncio.create_task(backend.verify("alice", "pwd"))
-    await hasher.arrived(1)
-    changed = hasher.make("changed")
-    await store.User.objects.filter(id=alice.id).update(password=changed)
-    hasher.gate.set()
-    user = await login
-
-    assert await store.stored(alice) == changed
-    # The login was right when it was checked, and carries what is stored.
-    assert user.password == changed
-    assert await backend.verify("alice", "pwd") is None
-    assert await backend.verify("alice", "changed") is not None
-
-
-@pytest.mark.parametrize("disabled", ["", "!", "n", None])
-async def test_password_disabled_meanwhile_stays_disabled(
-    store: Store, hasher: Hasher, log: Log, disabled: str | None
+@pytest.mark.parametrize("changed", ["new:0:changed", "", "!", "n", None])
+async def test_user_carries_what_is_stored(
+    store: Store, hasher: Hasher, log: Log, changed: str | None
 ) -> None:
     alice = await store.add("alice", hasher.make("pwd", "old"))
     backend: Any = ModelBasicAuth(store.User, hasher=hasher)
@@ -95,17 +56,18 @@ async def test_password_disabled_meanwhile_stays_disabled(
 
     login = asyncio.create_task(backend.verify("alice", "pwd"))
     await hasher.arrived(1)
-    await store.database.execute(store.User.table.update().values(password=disabled))
+    await store.database.execute(store.User.table.update().values(password=changed))
     hasher.gate.set()
-    user = await login
 
-    assert user.password == disabled
-    assert await store.stored(alice) == disabled
-    assert await backend.verify("alice", "pwd") is None
+    # The login was right when it was checked.
+    assert (await login).password == changed
+    assert await store.stored(alice) == changed
     assert log.messages == []
 
 
-async def test_user_deleted_meanwhile_stays_deleted(store: Store, hasher: Hasher, log: Log) -> None:
+async def test_user_who_was_deleted_meanwhile_is_as_before(
+    store: Store, hasher: Hasher, log: Log
+) -> None:
     await store.add("alice", hasher.make("pwd", "old"))
     backend: Any = ModelBasicAuth(store.User, hasher=hasher)
     hasher.gate.clear()
@@ -193,6 +155,20 @@ class TestDatabaseFailsToStoreTheNewHash:
         self.assert_as_before(user, await store.stored(alice), alice.password, log)
         assert (await backend.verify("alice", "pwd")).password.startswith("new:")
 
+    async def test_it_refuses_in_a_transaction_of_the_app(
+        self, store: Store, hasher: Hasher, log: Log
+    ) -> None:
+        # PostgreSQL refuses all that follows in a transaction after a statement that failed.
+        alice = await store.add("alice", hasher.make("pwd", "old"))
+        backend: Any = ModelBasicAuth(store.User, hasher=hasher)
+
+        async with failing_writes(store), store.database.transaction():
+            user = await backend.verify("alice", "pwd")
+            bob = await store.add("bob", None)
+
+        self.assert_as_before(user, await store.stored(alice), alice.password, log)
+        assert await store.User.objects.get(username="bob") == bob
+
     async def test_it_is_gone(self, store: Store, hasher: Hasher, log: Log) -> None:
         alice = await store.add("alice", hasher.make("pwd", "old"))
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
@@ -252,7 +228,7 @@ async def test_column_too_short_for_the_new_hash(store: Store, hasher: Hasher, l
     assert log.messages == [
         (
             "WARNING An outdated password hash was kept: a new one has 18 characters, "
-            "Short.password takes 10"
+            "Short.password has room for 10."
         )
     ]
 
@@ -287,27 +263,63 @@ class TestColumnIsShorterThanTheModelSays:
         assert await backend.verify("alice", "pwd") is not None
 
     @pytest.mark.parametrize("server", ["mysql"], indirect=True)
-    async def test_old_hash_is_put_back_where_the_database_cuts_the_new_one(
+    async def test_hash_that_the_database_cuts_is_never_stored(
         self, store: Store, hasher: Hasher, log: Log, narrow: None
     ) -> None:
         alice = await store.add("alice", self.OUTDATED)
         hasher._made = 1_000_000_000
         backend: Any = ModelBasicAuth(store.User, hasher=hasher)
-        lenient = store.server.open(min_size=1, init_command="SET sql_mode = ''")
-        async with lenient:
-            store.User.registry.database = lenient
+        async with lenient(store):
             # aiomysql makes warnings of the server Python's.
             with pytest.warns(Warning, match="truncated"):
                 user = await backend.verify("alice", "pwd")
-            store.User.registry.database = store.database
 
         assert user.password == await store.stored(alice) == self.OUTDATED
         assert log.messages == [
             (
-                "ERROR The database cut a new password hash, the old one was put back: "
-                "make the column password of User longer"
+                "ERROR An outdated password hash was kept: the database cut the new one; "
+                "make the column of User.password longer."
             )
         ]
+
+    @pytest.mark.parametrize("server", ["mysql"], indirect=True)
+    async def test_hash_is_not_cut_where_the_login_is_cancelled_amid_the_statements(
+        self, store: Store, hasher: Hasher, narrow: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alice = await store.add("alice", self.OUTDATED)
+        hasher._made = 1_000_000_000
+        backend: Any = ModelBasicAuth(store.User, hasher=hasher)
+        updated = asyncio.Event()
+        execute = Connection.execute
+
+        async def execute_and_stop(connection: Any, statement: Any, *args: Any) -> Any:
+            result = await execute(connection, statement, *args)
+            if str(statement).startswith("UPDATE"):
+                updated.set()
+                await asyncio.Event().wait()
+            return result
+
+        async with lenient(store):
+            monkeypatch.setattr(Connection, "execute", execute_and_stop)
+            login = asyncio.create_task(backend.verify("alice", "pwd"))
+            with pytest.warns(Warning, match="truncated"):
+                await updated.wait()
+            login.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await login
+            monkeypatch.undo()
+
+        assert await store.stored(alice) == self.OUTDATED
+
+
+@asynccontextmanager
+async def lenient(store: Store) -> AsyncIterator[None]:
+    """Let MariaDB cut what is too long."""
+    database = store.server.open(min_size=1, init_command="SET sql_mode = ''")
+    async with database:
+        store.User.registry.database = database
+        yield
+        store.User.registry.database = store.database
 
 
 async def test_model_of_the_user_is_written_to(store: Store, hasher: Hasher) -> None:

@@ -11,8 +11,16 @@ except ImportError as error:
         'starlette_auth_core.testing needs pytest: run pip install "pytest>=8.4"'
     ) from error
 
-pytest.register_assert_rewrite("starlette_auth_core._token_contract")
+pytest.register_assert_rewrite(
+    "starlette_auth_core._password_contract", "starlette_auth_core._token_contract"
+)
 
-from ._token_contract import TokenStoreContract  # noqa: E402  # Its asserts are rewritten first.
+# The asserts of both are rewritten first.
+from ._password_contract import (  # noqa: E402
+    ContractHasher,
+    PasswordStorageContract,
+    StoredUsers,
+)
+from ._token_contract import TokenStoreContract  # noqa: E402
 
-__all__ = ["TokenStoreContract"]
+__all__ = ["ContractHasher", "PasswordStorageContract", "StoredUsers", "TokenStoreContract"]

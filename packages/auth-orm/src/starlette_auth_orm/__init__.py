@@ -1,7 +1,10 @@
 """Authentication of Starlette-based apps against the users of an orm model."""
 
-from ._storage import ModelSource
-from .basic import ModelBasicAuth
-from .token import ModelBearerAuth, ModelTokenAuth, token_fields
+from ._basic import ModelBasicAuth
+from ._models import ModelSource
+from ._orm_on_sqlalchemy_2 import mend
+from ._tokens import ModelTokenStore, token_fields
 
-__all__ = ["ModelBasicAuth", "ModelBearerAuth", "ModelSource", "ModelTokenAuth", "token_fields"]
+__all__ = ["ModelBasicAuth", "ModelSource", "ModelTokenStore", "token_fields"]
+
+mend()
