@@ -19,8 +19,9 @@ from ._disconnect import Client
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._results import as_bool, awaitable, finished, is_unfinished, user_or_none
 from .credentials import MAX_CREDENTIALS_SIZE, is_plain_text, read_basic
+from .storage import check_hasher
 
-__all__ = ["BaseBasicAuth", "PasswordHasher", "check_hasher"]
+__all__ = ["BaseBasicAuth", "PasswordHasher"]
 
 logger = logging.getLogger("starlette_auth_core")
 
@@ -307,17 +308,6 @@ class BaseBasicAuth(AuthBackend[UserT]):
 
 def _unwatched(work: Awaitable[Any]) -> Awaitable[Any]:
     return work
-
-
-def check_hasher(hasher: object) -> None:
-    """Raise a `TypeError` unless *hasher* has the methods of `PasswordHasher`."""
-    methods = ("verify", "verify_and_update", "dummy_verify")
-    if isinstance(hasher, type) or not all(callable(getattr(hasher, m, None)) for m in methods):
-        shown = hasher if isinstance(hasher, type) else type(hasher)
-        raise TypeError(
-            f"hasher must be an object with {', '.join(methods)}, such as PBKDF2Hasher(); "
-            f"got {'the class ' if isinstance(hasher, type) else 'a '}{shown.__name__}"
-        )
 
 
 def _no_hasher(backend: object) -> str:
