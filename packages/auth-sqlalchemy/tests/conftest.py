@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy_databases import (
-    DRIVERS,
+    ON_TRIO,
     SQLITE,
     Base,
     Database,
@@ -28,7 +28,6 @@ from starlette_auth_sqlalchemy._sessions import _tasks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/test")
 MYSQL_URL = os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
@@ -55,7 +54,7 @@ def postgresql() -> Iterator[Server]:
         _execute(url, f"CREATE SCHEMA {schema}")
     except Exception as error:  # noqa: BLE001  # Drivers have no common one.
         _unreachable("PostgreSQL", "TEST_POSTGRESQL_URL", error)
-    yield Server(url, schema)
+    yield with_tables(Server(url, schema))
     _execute(url, f"DROP SCHEMA {schema} CASCADE")
 
 
@@ -66,31 +65,35 @@ def mysql() -> Iterator[Server]:
         _execute(url, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     except Exception as error:  # noqa: BLE001  # Drivers have no common one.
         _unreachable("MariaDB", "TEST_MYSQL_URL", error)
-    yield Server(url.set(database=name))
+    yield with_tables(Server(url.set(database=name)))
     _execute(url, f"DROP DATABASE {name}")
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path) -> Server:
-    return Server(make_url(f"sqlite:///{tmp_path / 'test.db'}"))
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return with_tables(Server(make_url(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'db'}")))
+
+
+def with_tables(server: Server) -> Server:
+    Base.metadata.create_all(server.admin)
+    return server
 
 
 @pytest.fixture(params=SQLITE)
-def driver(request: pytest.FixtureRequest) -> str:
-    """Async and sync sessions on SQLite, unless a test says otherwise."""
+def case(request: pytest.FixtureRequest) -> str:
+    """A driver, and the event loop: sessions on SQLite, unless a test says otherwise."""
     name: str = request.param
     return name
 
 
-# Only threads run on trio.
-_BACKENDS = [("asyncio", {}), ("trio", {})]
+@pytest.fixture
+def driver(case: str) -> str:
+    return case.removesuffix(ON_TRIO)
 
 
-@pytest.fixture(params=_BACKENDS, ids=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest, driver: str) -> Any:
-    if request.param[0] == "trio" and DRIVERS[driver]:
-        pytest.skip("async sessions run on asyncio alone")
-    return request.param
+@pytest.fixture
+def anyio_backend(case: str) -> str:
+    return "trio" if case.endswith(ON_TRIO) else "asyncio"
 
 
 @pytest.fixture
@@ -109,19 +112,18 @@ async def nothing_left_behind(anyio_backend: Any) -> AsyncIterator[None]:
 
 @pytest.fixture
 async def database(
-    server: Server, driver: str, anyio_backend: Any, nothing_left_behind: None
+    server: Server, driver: str, nothing_left_behind: None
 ) -> AsyncIterator[Database]:
-    """The tables, on a database, by a driver."""
-    admin: Any = server.engine(sync_driver(driver.partition("+")[0]), poolclass=NullPool)
-    engine = server.engine(driver)
-    database = Database(server, driver, engine, admin)
-    with database.tables(Base):
-        try:
-            yield database
-        finally:
-            while _tasks:
-                await asyncio.wait(_tasks)
-            await dispose(engine)
+    """The tables, empty, on a database, by a driver."""
+    engine = server.shared_engine(driver)
+    database = Database(server, driver, engine, server.admin)
+    with server.admin.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(table.delete())
+    yield database
+    while _tasks:
+        await asyncio.wait(_tasks)
+    await dispose(engine)
 
 
 @pytest.fixture
@@ -130,8 +132,10 @@ def hasher() -> ContractHasher:
 
 
 @pytest.fixture
-def statements(database: Database) -> Statements:
-    return Statements(database.sync_engine)
+def statements(database: Database) -> Iterator[Statements]:
+    statements = Statements(database.sync_engine)
+    yield statements
+    statements.stop()
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -30,6 +31,7 @@ from sqlalchemy.orm import (
     relationship,
     sessionmaker,
 )
+from sqlalchemy.pool import NullPool
 
 from starlette_auth_sqlalchemy import TokenMixin
 
@@ -49,8 +51,12 @@ DRIVERS = {
     "mysql+asyncmy": True,
     "mysql+pymysql": False,
 }
-SQLITE = ["sqlite+aiosqlite", "sqlite+pysqlite"]
-SERVERS = [driver for driver in DRIVERS if driver not in SQLITE]
+# Sync sessions run on trio too.
+ON_TRIO = " on trio"
+SQLITE = ["sqlite+aiosqlite", "sqlite+pysqlite", f"sqlite+pysqlite{ON_TRIO}"]
+# An async and a sync driver of each server.
+SERVERS = ["postgresql+asyncpg", "postgresql+psycopg", "mysql+aiomysql", "mysql+pymysql"]
+CASES = [*SQLITE, *SERVERS]
 
 
 class Base(DeclarativeBase):
@@ -83,18 +89,40 @@ class Server:
 
     url: URL  # without a driver
     search_path: str = ""
+    engines: dict[str, Engine | AsyncEngine] = field(default_factory=dict)
+
+    @cached_property
+    def admin(self) -> Engine:
+        """The app's own way in: sync, with a connection for each use."""
+        engine = self.engine(sync_driver(self.url.drivername), poolclass=NullPool)
+        assert isinstance(engine, Engine)
+        return engine
+
+    def shared_engine(self, driver: str) -> Engine | AsyncEngine:
+        """Return the same engine for all tests, since it knows the database and the statements."""
+        if driver not in self.engines:
+            self.engines[driver] = self.engine(driver)
+        return self.engines[driver]
 
     def engine(self, driver: str, **options: Any) -> Engine | AsyncEngine:
         kind = driver.replace("psycopg_async", "psycopg")
         url = self.url.set(drivername=kind)
         if self.search_path:
             options["connect_args"] = self._arguments(kind) | options.get("connect_args", {})
-        return (create_async_engine if DRIVERS[driver] else create_engine)(url, **options)
+        engine = (create_async_engine if DRIVERS[driver] else create_engine)(url, **options)
+        if kind.startswith("sqlite"):
+            event.listen(sync(engine), "connect", _hurry)
+        return engine
 
     def _arguments(self, driver: str) -> dict[str, Any]:
         if driver == "postgresql+asyncpg":
             return {"server_settings": {"search_path": self.search_path}}
         return {"options": f"-c search_path={self.search_path}"}
+
+
+def _hurry(connection: Any, record: object) -> None:
+    # No test loses power.
+    connection.execute("PRAGMA synchronous = OFF").close()
 
 
 @dataclass
@@ -199,6 +227,7 @@ class Statements:
 
     def __init__(self, engine: Engine) -> None:
         self.seen: list[str] = []
+        self._engine = engine
         event.listen(engine, "before_cursor_execute", self._keep)
 
     def _keep(self, connection: Any, cursor: Any, statement: str, *args: Any) -> None:
@@ -206,6 +235,9 @@ class Statements:
 
     def clear(self) -> None:
         self.seen.clear()
+
+    def stop(self) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._keep)
 
 
 class Log:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
-from sqlalchemy_databases import DRIVERS, Token, User
+from sqlalchemy_databases import CASES, Token, User
 
 from starlette_auth_core.testing import (
     PasswordStorageContract,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette_auth_core.testing import ContractHasher
 
-every_driver = pytest.mark.parametrize("driver", DRIVERS, indirect=True)
+everywhere = pytest.mark.parametrize("case", CASES, indirect=True)
 
 
 class Users(StoredUsers):
@@ -58,7 +58,7 @@ class Users(StoredUsers):
             yield
 
 
-@every_driver
+@everywhere
 class TestUsers(PasswordStorageContract):
     @pytest.fixture
     def users(self, database: Database) -> Users:
@@ -69,7 +69,7 @@ class TestUsers(PasswordStorageContract):
         return SQLAlchemyBasicAuth(User, database.sessions, hasher=hasher, active_field="active")
 
 
-@every_driver
+@everywhere
 class TestTokens(TokenStoreContract):
     extra: ClassVar[Mapping[str, Any]] = {"name": "laptop"}
 

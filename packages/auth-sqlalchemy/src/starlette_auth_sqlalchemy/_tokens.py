@@ -1,4 +1,4 @@
-"""API tokens that are rows of a mapped class: the queries for `starlette_auth_core.tokens.Tokens`."""
+"""Tokens that are rows of a mapped class: the queries for `starlette_auth_core.tokens.Tokens`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
