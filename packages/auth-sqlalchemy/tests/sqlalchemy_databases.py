@@ -263,3 +263,13 @@ async def until(condition: Callable[[], bool]) -> None:
     waiting = threading.Event()
     while not condition():
         await to_thread.run_sync(waiting.wait, 0.01)
+
+
+def lock(connection: Any) -> None:
+    """Keep everybody else from reading the tables, until the connection is closed."""
+    if connection.dialect.name == "mysql":
+        connection.execute(text("LOCK TABLES users WRITE, tokens WRITE"))
+    elif connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE users, tokens IN ACCESS EXCLUSIVE MODE"))
+    else:
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
