@@ -108,7 +108,7 @@ class RichToken(TokenMixin, Base):
     slug: Mapped[str | None] = mapped_column(String(50), unique=True)
     code: Mapped[str | None] = mapped_column(String(50), index=True)
     label: Mapped[str | None] = mapped_column(String(50))
-    upper: Mapped[str] = mapped_column(String(50), Computed("upper(project_name)"))
+    upper: Mapped[str] = mapped_column(String(50), Computed("upper(project_name)", persisted=True))
     version: Mapped[int] = mapped_column(default=1)
 
     __mapper_args__ = {"version_id_col": version}

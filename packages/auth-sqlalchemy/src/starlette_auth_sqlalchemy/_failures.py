@@ -44,6 +44,8 @@ def is_outage(error: BaseException) -> bool:
         return True
     cause = _cause_of(error)
     state = getattr(cause, "sqlstate", None) or ""
+    if is_unstorable(error):
+        return False
     if state.startswith(_OUTAGE_STATES) or _code_of(cause) in _REFUSED_CODES:
         return True
     return (
