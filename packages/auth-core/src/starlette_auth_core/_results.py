@@ -9,7 +9,15 @@ from collections.abc import Awaitable
 from types import CoroutineType
 from typing import Any, Literal, TypeAlias, TypeVar
 
-__all__ = ["as_bool", "awaitable", "finished", "is_unfinished", "named", "user_or_none"]
+__all__ = [
+    "as_bool",
+    "awaitable",
+    "close_unawaited",
+    "finished",
+    "is_unfinished",
+    "named",
+    "user_or_none",
+]
 
 T = TypeVar("T")
 
@@ -98,9 +106,15 @@ def _kind(cls: type[Any]) -> _Kind:
     return "own"
 
 
-def _unfinished(result: object, hook: str) -> TypeError:
+def close_unawaited(result: object) -> None:
+    """Close a coroutine; otherwise Python warns that it was never awaited."""
     if isinstance(result, CoroutineType):
-        result.close()  # Otherwise Python warns that it was never awaited.
+        result.close()
+
+
+def _unfinished(result: object, hook: str) -> TypeError:
+    close_unawaited(result)
+    if isinstance(result, CoroutineType):
         return TypeError(f"{result.__qualname__} was not awaited: write `return await …` in {hook}")
     return TypeError(
         f"{hook} returned {named(result)}, which is not a result yet: write `return await …`, or "
