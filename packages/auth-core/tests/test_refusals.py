@@ -282,6 +282,16 @@ class TestAuthorize:
             authorize(conn, "admin")
         assert (caught.value.status_code, lines(caught.value)) == (403, [])
 
+    def test_beneath_another_middleware_there_is_no_backend_to_ask(self, connect: Connect) -> None:
+        conn = connect()
+        conn.scope.update(auth=AuthCredentials(["read"]), user=SimpleUser("a"))
+        for user, status in ((SimpleUser("a"), 403), (UnauthenticatedUser(), 401)):
+            conn.scope["user"] = user
+            with pytest.raises(HTTPException) as caught:
+                authorize(conn, "admin")
+            assert (caught.value.status_code, lines(caught.value)) == (status, [])
+            assert lines(caught.value, "cache-control") == ["no-store"]
+
     @pytest.mark.parametrize(
         ("scopes", "any_of"), [([], None), ((), None), ("read", []), ([], []), ("read", ())]
     )

@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from ._backend import SchemeCredentials
 from ._exceptions import InvalidCredentials
-from ._results import awaitable, user_or_none
+from ._results import awaitable, finished, user_or_none
 
 __all__ = ["Asked", "ask", "check_backend", "forgetful", "last_asked"]
 
@@ -89,7 +89,7 @@ async def ask(
         if type(pending) is not CoroutineType:
             awaitable(pending, "authenticate")
         result = await pending
-        if result is not None and not isinstance(result[0], SchemeCredentials):
+        if not (type(result) is tuple and result and isinstance(result[0], SchemeCredentials)):
             result = _checked(result)
     except AuthenticationError as error:
         _set(scope, (backend, None, forgetful(error), previous))
@@ -117,9 +117,9 @@ def _set(scope: Scope, stored: _Stored) -> None:
         scope["auth"], scope["user"] = result
 
 
-def _checked(result: tuple[AuthCredentials, Any]) -> tuple[AuthCredentials, Any] | None:
+def _checked(result: tuple[AuthCredentials, Any] | None) -> tuple[AuthCredentials, Any] | None:
     # What backends of the app's own and of Starlette return; ours have looked at it already.
-    if not result:
+    if not finished(result, "authenticate") or result is None:
         return None
     credentials, user = result
     if user_or_none(user, "authenticate") is not None:
