@@ -38,7 +38,9 @@ class SchemeCredentials(AuthCredentials):
     """
 
     def __init__(self, scopes: Sequence[str], scheme: str) -> None:
-        check_names("scopes", scopes)
+        # Asked here, since a call for each request is not free: those two are never wrong.
+        if type(scopes) is not tuple and type(scopes) is not list:
+            check_names("scopes", scopes)
         self.scopes = list(scopes)
         self.scheme = scheme
 
@@ -160,8 +162,6 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
 
 def check_names(setting: str, names: object) -> None:
     """Raise a `TypeError` if *names* is a string, in which each letter would be a name."""
-    if type(names) is tuple or type(names) is list:
-        return
     if isinstance(names, (str, bytes)):
         raise TypeError(f"{setting} must be a sequence of names: use ({names!r},)")
     if inspect.iscoroutine(names):

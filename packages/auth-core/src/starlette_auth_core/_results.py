@@ -67,6 +67,8 @@ def as_bool(answer: object, hook: str) -> bool:
         TypeError: If the answer is true without being a bool or an int, which some databases
             return for one: a tuple, say, is true whatever it holds.
     """
+    if type(answer) is bool:
+        return answer
     if finished(answer, hook) and not isinstance(answer, int):
         raise TypeError(f"{hook} must return a bool; it returned {named(answer)}")
     return bool(answer)

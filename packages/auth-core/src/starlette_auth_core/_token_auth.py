@@ -5,6 +5,7 @@ and `APIKeyAuth` are the same schemes over `Tokens`.
 """
 
 from collections.abc import Mapping, Sequence
+from types import CoroutineType
 from typing import Any, ClassVar
 
 from starlette.authentication import AuthCredentials
@@ -86,9 +87,14 @@ class BaseTokenAuth(AuthBackend[UserT]):
             if self.prefix is not None and not is_well_formed(token, self.prefix):
                 pass
             elif type(self).resolve is BaseTokenAuth.resolve:
-                # The default of `resolve`, in place: one coroutine less for most requests.
-                user = user_or_none(await awaitable(self.verify(token), "verify"), "verify")
-                scopes = () if user is None else self.get_scopes(user)
+                # The default of `resolve`, in place, up to what is granted: a coroutine and some
+                # calls less for most requests.
+                pending = self.verify(token)
+                if type(pending) is not CoroutineType:
+                    awaitable(pending, "verify")
+                user = user_or_none(await pending, "verify")
+                if user is not None:
+                    return SchemeCredentials(self.get_scopes(user), self.scheme), user
             else:
                 user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
         except InvalidCredentials as error:
