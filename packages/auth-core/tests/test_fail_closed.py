@@ -445,6 +445,18 @@ class TestConstruction:
         with pytest.raises(ValueError, match="realm"):
             DataAuth("a\nb")
 
+    def test_so_are_those_of_one_with_an_own_post_init(self) -> None:
+        @dataclasses.dataclass
+        class DataAuth(LookupAuth):
+            realm: str = "Restricted"
+
+            def __post_init__(self) -> None:
+                self.realm = f"{self.realm}!"
+
+        assert DataAuth("mine").realm == "mine!"
+        with pytest.raises(ValueError, match="realm"):
+            DataAuth("a\nb")
+
     def test_a_signature_is_that_of_the_init(self) -> None:
         class WithInit(LookupAuth):
             def __init__(self, store: str, *, size: int = 5) -> None:

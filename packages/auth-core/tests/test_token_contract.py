@@ -42,10 +42,10 @@ class Store(MemoryTokenStore[User]):
     def __init__(self) -> None:
         super().__init__(active_field="active")
 
-    async def insert(self, user: User, **options: Any) -> Any:
+    async def insert(self, user: User, *, digest: str, scopes: Any, **options: Any) -> Any:
         if {"id", "user_id", "nonsense"}.intersection(options):
             raise TypeError
-        return await super().insert(user, **options)
+        return await super().insert(user, digest=digest, scopes=scopes, **options)
 
 
 def arguments(test: Any, **given: Any) -> Iterator[dict[str, Any]]:
@@ -163,13 +163,13 @@ class DropsExtra(Store):
 
 
 class StoresNoScopesAsNothing(Store):
-    async def insert(self, user: User, *, scopes: str | None, **options: Any) -> Any:
-        return await super().insert(user, scopes=scopes or None, **options)
+    async def insert(self, user: User, *, digest: str, scopes: Any, **options: Any) -> Any:
+        return await super().insert(user, digest=digest, scopes=scopes or None, **options)
 
 
 class StoresNothingAsNoScopes(Store):
-    async def insert(self, user: User, *, scopes: str | None, **options: Any) -> Any:
-        return await super().insert(user, scopes=scopes or "", **options)
+    async def insert(self, user: User, *, digest: str, scopes: Any, **options: Any) -> Any:
+        return await super().insert(user, digest=digest, scopes=scopes or "", **options)
 
 
 class FindsNoScopesAsNothing(Store):

@@ -47,11 +47,12 @@ class SchemeCredentials(AuthCredentials):
 
 def _checked(init: _InitT) -> _InitT:
     # Settings are checked when the outermost `__init__` has ended: a subclass may set them in its
-    # own, and need not call ours.
+    # own, and need not call ours. That of a dataclass is made too late to be seen, and calls
+    # `__post_init__`.
     @functools.wraps(init)
     def checking(self: "AuthBackend[Any]", *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        if type(self).__init__ is checking:
+        if checking in (type(self).__init__, type(self).__post_init__):
             self._check_settings()
 
     checking._checks_settings = True  # type: ignore[attr-defined]  # functions have any attribute
@@ -91,10 +92,12 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
         super().__init_subclass__(**kwargs)
         if not hasattr(cls.__init__, "_checks_settings"):
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]  # on purpose
+        if not hasattr(cls.__post_init__, "_checks_settings"):
+            cls.__post_init__ = _checked(cls.__post_init__)  # type: ignore[method-assign]  # on purpose
 
+    @_checked
     def __post_init__(self) -> None:
-        # A dataclass makes its `__init__` after `__init_subclass__` has run, and calls this.
-        self._check_settings()
+        pass
 
     @abstractmethod
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:

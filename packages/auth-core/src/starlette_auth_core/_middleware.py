@@ -1,6 +1,5 @@
 """Authenticates each request, and answers those whose credentials are wrong."""
 
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
@@ -11,23 +10,24 @@ from starlette.authentication import (
     AuthenticationError,
 )
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._asking import ask, check_backend, forgetful
-from ._backend import check_names
 from ._disconnect import WATCHED, Client, ClientLeft, dismiss
+from ._exceptions import status_of
 from ._refusals import (
+    POLICY_VIOLATION,
     Lines,
     challenge_lines,
     deny,
     error_response,
     merge_vary,
-    status_of,
     vary_of,
 )
+from ._results import finished, is_async
 
 __all__ = ["AuthenticationMiddleware"]
 
@@ -85,15 +85,11 @@ class AuthenticationMiddleware:
         observer: Observer | None = None,
     ) -> None:
         check_backend(backend)
-        check_names("vary", getattr(backend, "vary", ()))
         if on_invalid not in ("reject", "anonymous"):
             raise ValueError(f'on_invalid must be "reject" or "anonymous", not {on_invalid!r}')
-        if observer is not None and (
-            not callable(observer)
-            or inspect.iscoroutinefunction(observer)
-            or inspect.iscoroutinefunction(type(observer).__call__)
-        ):
-            raise TypeError("observer must be a function that is not async: it is not awaited")
+        for name, function in (("observer", observer), ("on_error", on_error)):
+            if function is not None and (not callable(function) or is_async(function)):
+                raise TypeError(f"{name} must be a function that is not async: it is not awaited")
         self.app = app
         self.backend = backend
         self.on_error = on_error or error_response
@@ -130,11 +126,10 @@ class AuthenticationMiddleware:
                 raise
             exchange.keep(error)
             await deny(exchange.conn, self.on_error(exchange.conn, error), receive, exchange.send)
-        except HTTPException as error:
+        except (HTTPException, WebSocketException) as error:
             # An endpoint that is a class lets it out. In a part of an app that has this middleware
             # of its own, the app's handlers answer it further out, past `exchange.send`.
-            exchange.complete(error)
-            raise
+            exchange.pass_on(error)
         except ClientLeft:
             await dismiss(scope, receive, send)
         finally:
@@ -146,7 +141,7 @@ class AuthenticationMiddleware:
     ) -> None:
         try:
             assert self.observer is not None  # noqa: S101 - it is called where there is one
-            self.observer(conn, outcome)
+            finished(self.observer(conn, outcome), "observer")
         except Exception as error:  # noqa: BLE001 - it only looks on
             logger.error(  # noqa: TRY400 - the text of the error may show anything
                 "The observer of a login failed: %s", type(error).__name__
@@ -159,6 +154,9 @@ class _Exchange:
     # request costs here.
 
     __slots__ = ("_error", "_middleware", "_send", "client", "conn", "receive", "started")
+
+    # Whether nobody can be answered any more.
+    ended = False
 
     def __init__(
         self, middleware: AuthenticationMiddleware, scope: Scope, receive: Receive, send: Send
@@ -191,14 +189,18 @@ class _Exchange:
         headers = self._completed(message["status"], message.get("headers", ()))
         return {**message, "headers": headers}
 
-    def complete(self, error: HTTPException) -> None:
-        # In a copy: an app may raise the same object for somebody else.
-        headers = self._completed(error.status_code, Headers(error.headers).raw)
-        if headers != Headers(error.headers).raw:
-            copy = error.__class__.__new__(error.__class__, *error.args)
-            copy.__dict__.update(error.__dict__)
-            copy.headers = Headers(raw=headers)
-            raise copy.with_traceback(error.__traceback__) from error.__cause__
+    def pass_on(self, error: HTTPException | WebSocketException) -> None:
+        if self.ended:
+            return
+        if isinstance(error, HTTPException):
+            headers = self._completed(error.status_code, Headers(error.headers).raw)
+            if headers != Headers(error.headers).raw:
+                # In a copy: an app may raise the same object for somebody else.
+                copy = error.__class__.__new__(error.__class__, *error.args)
+                copy.__dict__.update(error.__dict__)
+                copy.headers = Headers(raw=headers)
+                raise copy.with_traceback(error.__traceback__) from error.__cause__
+        raise error
 
     def _completed(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Lines:
         lines = merge_vary(headers, self._middleware._vary)
@@ -217,7 +219,7 @@ class _WebSocketExchange(_Exchange):
     # A WebSocket ends once. Starlette closes it for each exception, also when it was closed before,
     # as in an `on_disconnect` that asks for a scope; a server raises an error then.
 
-    __slots__ = ("_ended",)
+    __slots__ = ("ended",)
 
     def __init__(
         self, middleware: AuthenticationMiddleware, scope: Scope, receive: Receive, send: Send
@@ -225,20 +227,25 @@ class _WebSocketExchange(_Exchange):
         async def noting() -> Message:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                self._ended = True
+                self.ended = True
             return message
 
         super().__init__(middleware, scope, noting, send)
-        self._ended = False
+        self.ended = False
 
     def send(self, message: Message) -> Awaitable[None]:
         kind = message["type"]
-        if self._ended and kind in _REFUSES:
+        if self.ended and kind in _REFUSES:
             return _nothing()
-        if kind == "websocket.http.response.start" and not self.started:
-            message = self._with_headers(message)
+        if kind == "websocket.http.response.start":
+            if self.started:
+                # It was accepted, and can't be denied any more.
+                message = {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""}
+                kind = "websocket.close"
+            else:
+                message = self._with_headers(message)
         self.started = self.started or kind in _STARTS
-        self._ended = self._ended or kind == "websocket.close"
+        self.ended = self.ended or kind == "websocket.close"
         return self._send(message)
 
 

@@ -4,8 +4,9 @@ A forgotten `await` and an empty result of a database must not let anybody in.
 """
 
 import functools
+import inspect
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -14,6 +15,7 @@ __all__ = [
     "awaitable",
     "close_unawaited",
     "finished",
+    "is_async",
     "is_unfinished",
     "named",
     "user_or_none",
@@ -89,6 +91,15 @@ def is_unfinished(result: object) -> bool:
     """Return whether *result* can still be awaited, or iterated once."""
     cls: Any = type(result)
     return _kind(cls) == "unfinished"
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether calling *function* makes a coroutine."""
+    # An object may be called too, as Starlette allows for endpoints, and be wrapped in a partial.
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def named(value: object) -> str:

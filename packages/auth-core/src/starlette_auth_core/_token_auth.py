@@ -98,10 +98,9 @@ class BaseTokenAuth(AuthBackend[UserT]):
             else:
                 user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
         except InvalidCredentials as error:
-            if error.parameters is None:
-                error.parameters = self._failure
-            error.scheme = error.scheme or self.scheme
-            raise
+            if error.parameters is not None and error.scheme is not None:
+                raise
+            raise self._explained(error).with_traceback(error.__traceback__) from error.__cause__
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
         if user is None:
@@ -155,6 +154,14 @@ class BaseTokenAuth(AuthBackend[UserT]):
     def _read(self, conn: HTTPConnection) -> str | None:
         return read_token(conn, self.scheme, self._grammar, max_size=self.max_credentials_size)
 
+    def _explained(self, error: InvalidCredentials) -> InvalidCredentials:
+        # A copy: an app may raise the same object for somebody else.
+        copy = error.__class__.__new__(error.__class__, *error.args)
+        copy.__dict__.update(error.__dict__)
+        copy.scheme = error.scheme or self.scheme
+        copy.parameters = self._failure if error.parameters is None else error.parameters
+        return copy
+
     def _grant(self, scopes: Sequence[str]) -> AuthCredentials:
         return SchemeCredentials(scopes, self.scheme)
 
@@ -196,7 +203,7 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
     """Authentication by a bare token in a header of its own, such as `X-API-Key: <token>`.
 
     Attributes:
-        header: The name of the header, case-insensitive. It is part of `vary`.
+        header: The name of the header, case-insensitive. It is added to `vary`.
         scheme: The name that the challenge goes by. No such scheme is registered: the name is for
             people.
 
@@ -206,11 +213,6 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
 
     scheme = "ApiKey"
     header: str = "X-API-Key"
-
-    @property
-    def vary(self) -> Sequence[str]:  # type: ignore[override]  # a subclass may still set it
-        """The header fields that decide who asks: `header`."""
-        return (self.header,)
 
     def openapi_scheme(self) -> Mapping[str, Any] | None:
         """Return the OpenAPI security scheme of the header; see `AuthBackend.openapi_scheme`."""
@@ -223,6 +225,8 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
         if not is_token(self.header):
             raise ValueError(f"invalid header name {self.header!r} (must be an RFC 9110 token)")
         super()._check_settings()
+        if self.header.lower() not in map(str.lower, self.vary):
+            self.vary = (*self.vary, self.header)
 
 
 class TokenAuth(BaseTokenAuth[UserT]):

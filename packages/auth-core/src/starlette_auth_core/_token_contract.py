@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after
@@ -167,7 +167,7 @@ class TokenStoreContract:
     async def test_field_that_is_not_the_apps_is_refused(self, store: Store, users: Users) -> None:
         for name in (*self.refused, *(("last_used_at",) if self.refused else ())):
             with pytest.raises((TypeError, ValueError)):
-                await _insert(store, users[0], **{name: None})
+                await _insert(store, users[0], **{name: cast("Any", None)})
             assert list(await store.list(users[0])) == []
 
     # The end of a row.
