@@ -249,9 +249,9 @@ class TestWebSockets:
         headers = {"Authorization": "Bearer good"}
         with connect(f"ws://{bearer}/chat", additional_headers=headers, proxy=None) as websocket:
             if frames:
-                for _ in range(frames):
-                    websocket.send("hello")
                 with pytest.raises(ConnectionClosed) as caught:
+                    for _ in range(frames):
+                        websocket.send("hello")
                     websocket.recv()
                 assert caught.value.rcvd is not None
                 assert caught.value.rcvd.code == 1008

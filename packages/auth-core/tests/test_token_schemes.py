@@ -162,8 +162,7 @@ class TestGranted:
 
         backend = Stricter(tokens)
         token, row = await tokens.issue(User("alice"))
-        result = await backend.authenticate(connect(scheme.header(token)))
-        assert result is not None
+        result: Any = await backend.authenticate(connect(scheme.header(token)))
         assert result[0].token == row
         token, _ = await tokens.issue(User("mallory"))
         with pytest.raises(InvalidCredentials):

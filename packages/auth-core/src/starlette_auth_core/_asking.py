@@ -166,8 +166,9 @@ def forgetful(error: AuthenticationError) -> AuthenticationError:
     else:
         kept = AuthenticationError(str(error))
     kept.status_code = status_of(error)
-    if hasattr(error, "retry_after"):
-        kept.retry_after = error.retry_after
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        kept.retry_after = retry_after
     remembered: AuthenticationError = kept
     return remembered
 
