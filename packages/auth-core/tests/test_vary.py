@@ -124,6 +124,10 @@ class KeyAndCookieAuth(KeyAuth):
     vary = ("Cookie",)
 
 
+class KeyTwiceAuth(KeyAuth):
+    vary = ("x-api-key",)
+
+
 class KeyAndOriginAuth(KeyAuth):
     def __init__(self) -> None:
         self.vary = ("Origin",)
@@ -134,6 +138,7 @@ class KeyAndOriginAuth(KeyAuth):
     [
         (KeyAndCookieAuth(), ["Cookie, X-API-Key"]),
         (KeyAndOriginAuth(), ["Origin, X-API-Key"]),
+        (KeyTwiceAuth(), ["x-api-key"]),
         (BearerAuth(), []),
         (OtherKeyAuth(), ["X-Other"]),
         (CookieAuth(), ["Cookie, x-api-key"]),

@@ -315,3 +315,30 @@ async def test_a_denial_after_accept_is_a_close() -> None:
     accept, close = await converse(app, denial=True)
     assert accept["type"] == "websocket.accept"
     assert (close["type"], close["code"]) == ("websocket.close", 1008)
+
+
+async def test_who_has_left_is_not_answered_past_the_middleware() -> None:
+    sent: list[Message] = []
+    incoming: list[Message] = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.disconnect", "code": 1000},
+    ]
+
+    async def receive() -> Message:
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def late(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive()
+        authorize(websocket, "admin")
+
+    async def bare(scope: Scope, receive: Any, send: Any) -> None:
+        await late(WebSocket(scope, receive, send))
+
+    part = AuthenticationMiddleware(bare, BearerAuth())
+    app = Starlette(routes=[Mount("/", app=part)])
+    await app({"type": "websocket", "path": "/", "headers": []}, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.accept"]

@@ -29,8 +29,7 @@ async def settled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
-            if not task.cancelled():
-                task.exception()  # Otherwise asyncio logs it.
+            task.exception()  # Otherwise asyncio logs it.
             try:
                 raise cancelled
             finally:
