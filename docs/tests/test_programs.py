@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ import anyio
 import httpx2
 import pytest
 from databases_of_tests import SERVERS, a_database
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from pages import PAGES, PROGRAMS
 from reader import follow, reading
 from starlette.requests import Request
@@ -116,6 +120,34 @@ class TestFailedLogins:
     def test_the_log_has_no_user_name(self, program: Any, caplog: pytest.LogCaptureFixture) -> None:
         TestClient(program.app).get("/protected", auth=("my-password", "x"))
         assert caplog.messages == ["A login from testclient failed"]
+
+
+class TestAuditLog:
+    """One process has one meter provider, so one test looks at all outcomes."""
+
+    def test_attempts_are_counted_and_logged_without_a_user_id(self, load: Load) -> None:
+        reader = InMemoryMetricReader()
+        metrics.set_meter_provider(MeterProvider([reader]))
+        program = load("audit_log")
+        cheap = PBKDF2Hasher(rounds=1)
+        program.BasicAuth.hasher = cheap
+        program.USERS["alice"] = program.User(1, "alice", cheap.make_sync("alicepwd"))
+        client = TestClient(program.app)
+        for auth in (("alice", "alicepwd"), ("alice", "wrong"), ("my-password", "x"), None):
+            client.get("/protected", auth=auth)
+        client.get("/protected", headers={"Authorization": "Bearer of-another-scheme"})
+
+        data = reader.get_metrics_data()
+        assert data is not None
+        (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+        counted = {
+            tuple((point.attributes or {}).items()): getattr(point, "value", None)
+            for point in metric.data.data_points
+        }
+        assert counted == {(("result", "Granted"),): 1, (("result", "InvalidCredentials"),): 2}
+        log = Path("audit.log").read_text()
+        assert [json.loads(line)["user"] for line in log.splitlines()] == [1, None, None]
+        assert "my-password" not in log
 
 
 class TestWebSockets:
@@ -303,6 +335,17 @@ class TestTokens:
         token = generate_token("shop")
         assert re.findall(pattern, f'{{"key": "{token}"}} and {token}.') == [token, token]
         assert not re.search(pattern, f"work{token} {token}a")
+
+    def test_log_out_needs_a_token_and_keeps_the_others(self, client: TestClient) -> None:
+        alice = ("alice", "alicepwd")
+        first, second = (
+            {"Authorization": f"Bearer {client.post('/tokens', auth=alice).json()['token']}"}
+            for _ in range(2)
+        )
+        assert client.post("/logout", auth=alice).status_code == 400
+        assert client.post("/logout", headers=first).status_code == 204
+        assert client.get("/protected", headers=first).status_code == 401
+        assert client.get("/protected", headers=second).status_code == 200
 
     def test_an_answer_with_one_is_not_stored(self, client: TestClient) -> None:
         response = client.post("/tokens", auth=("alice", "alicepwd"))
