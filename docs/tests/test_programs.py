@@ -105,7 +105,7 @@ class TestFailedLogins:
         monkeypatch.setattr(program.time, "monotonic", lambda: now)
         failures = program.Failures(limit=1)
         failures.add("alice")
-        with pytest.raises(program.TooManyFailures) as caught:
+        with pytest.raises(program.TooManyAttempts) as caught:
             failures.check("alice")
         assert caught.value.retry_after == 61
         now += 60
