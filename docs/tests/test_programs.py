@@ -1,5 +1,6 @@
 """What the guides say of their programs, and no command on the page shows."""
 
+import ast
 import asyncio
 import hashlib
 import importlib.util
@@ -18,7 +19,7 @@ from databases_of_tests import SERVERS, a_database
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from pages import PAGES, PROGRAMS
+from pages import PAGES, PROGRAMS, ROOT
 from reader import follow, reading
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -297,6 +298,45 @@ class TestSinglePage:
         response = client.get(path, auth=auth, headers=headers)
         assert response.status_code == 401
         assert response.headers.get_list("www-authenticate") == [self.BASIC]
+
+
+class TestLogRecords:
+    """The table of the guide says what is in the code, and all of it."""
+
+    PACKAGES = ("auth-core", "auth-hashers", "auth-orm")
+
+    @pytest.fixture
+    def table(self) -> str:
+        page = (PAGES / "guides/failed-logins.md").read_text()
+        return page.partition("| Logger |")[2].partition("\n\n")[0]
+
+    @pytest.fixture
+    def nodes(self) -> list[ast.AST]:
+        files = [
+            file for name in self.PACKAGES for file in ROOT.glob(f"packages/{name}/src/*/*.py")
+        ]
+        return [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+
+    def test_each_text_is_logged(self, table: str, nodes: list[ast.AST]) -> None:
+        strings = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        code = "\n".join(text for text in strings if isinstance(text, str)).replace("%d", "…")
+        texts = [text for text in re.findall("`([^`]+)`", table) if not text.startswith("starl")]
+        assert len(texts) > 12
+        for text in texts:
+            for part in text.split("…"):
+                assert part.strip(" ().") in code, text
+
+    def test_each_record_is_in_the_table(self, table: str, nodes: list[ast.AST]) -> None:
+        logged = set()
+        for node in nodes:
+            match node:
+                case ast.Call(
+                    ast.Attribute(ast.Name("logger" | "_logger"), "info" | "warning" | "error"),
+                    [ast.Constant(str(text)), *_],
+                ):
+                    logged.add(text.partition("%")[0].strip())
+        assert len(logged) > 12
+        assert {text for text in logged if text not in table} == set()
 
 
 def test_the_limit_is_the_documented_one() -> None:
