@@ -50,8 +50,8 @@ NAMESPACES = {"www.w3.org"}
 REPOSITORY = "https://github.com/starlette-auth-toolkit/starlette-auth-toolkit/"
 FILES = f"{REPOSITORY}blob/main/"
 FOLDERS = f"{REPOSITORY}tree/main/"
-# The text of a link to one is the name of the test, in words.
-TEST_FILE = re.compile(f"^{re.escape(FILES)}.*/test_\\w+\\.py$")
+# The text of a link to one is the name of the test, in words. Contracts hold tests to inherit.
+TEST_FILE = re.compile(f"^{re.escape(FILES)}.*/(test_\\w+|_\\w+_contract)\\.py$")
 
 
 class Page(HTMLParser):
