@@ -76,6 +76,7 @@ class TestPasswords(PasswordStorageContract):
 
 class TestTokens(TokenStoreContract):
     extra: ClassVar[Mapping[str, Any]] = {"name": "laptop"}
+    refused: ClassVar[Sequence[str]] = ("user", "nonsense")
 
     @pytest.fixture(autouse=True)
     def table(self, database: Database) -> None:
@@ -93,3 +94,6 @@ class TestTokens(TokenStoreContract):
 
     async def lock_out(self, user: User) -> None:
         await self.table_of_users.disable(user.id)
+
+    async def delete_user(self, user: User) -> None:
+        await self.table_of_users.delete(user.id)
