@@ -18,7 +18,7 @@ from ._challenges import Challenge
 from ._disconnect import Client
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._results import as_bool, awaitable, finished, is_unfinished, user_or_none
-from .credentials import MAX_CREDENTIALS_SIZE, is_plain_text, _read_pair
+from .credentials import MAX_CREDENTIALS_SIZE, _read_pair, is_plain_text
 from .storage import check_hasher
 
 __all__ = ["BaseBasicAuth", "PasswordHasher"]
