@@ -18,7 +18,7 @@ from ._challenges import Challenge
 from ._disconnect import Client
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._results import as_bool, awaitable, finished, is_unfinished, user_or_none
-from .credentials import MAX_CREDENTIALS_SIZE, is_plain_text, read_pair
+from .credentials import MAX_CREDENTIALS_SIZE, _read_pair, is_plain_text
 from .storage import check_hasher
 
 __all__ = ["BaseBasicAuth", "PasswordHasher"]
@@ -87,7 +87,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
         """Authenticate a request by its user-id and password; see `AuthBackend.authenticate`."""
-        secret = read_pair(conn, self.fallback_charset, self.max_credentials_size)
+        secret = _read_pair(conn, self.fallback_charset, self.max_credentials_size)
         if secret is None:
             return None
         username, password = secret

@@ -107,11 +107,11 @@ def read_basic(
             to be exactly what an encoder of RFC 4648 section 4 writes, padding and zero trailing
             bits included (sections 3.2 and 3.5), so that each meaning has one text.
     """
-    secret = read_pair(conn, fallback_charset, max_size)
+    secret = _read_pair(conn, fallback_charset, max_size)
     return None if secret is None else BasicCredentials(*secret)
 
 
-def read_pair(
+def _read_pair(
     conn: HTTPConnection, fallback_charset: str | None, max_size: int
 ) -> tuple[str, str] | None:
     """Do as `read_basic` does, at half the cost of its frozen object."""
