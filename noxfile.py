@@ -45,6 +45,8 @@ OLDEST_STARLETTE = next(
     for requirement in PACKAGES["auth-core"]["project"]["dependencies"]
     if requirement.startswith("starlette>=")
 )
+# One process of tests for each core: most tests of servers and databases wait.
+PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # What nobody should have to install for the sake of a package.
 ABSENT = {
     "auth-core": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_multi"],
@@ -186,15 +188,17 @@ def brief(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with nothing but what it declares, and measure its coverage."""
-    install_from_tree(session, package, beside=tools("coverage", "dependencies"))
+    install_from_tree(session, package, beside=tools("coverage", "dependencies", "parallel"))
     with session.chdir(f"packages/{package}"):
         session.run("deptry", "src")
     env = {"COVERAGE_FILE": f".coverage.{package}"}
+    session.run("coverage", "erase", env=env)
     session.run(
         *("coverage", "run", f"--source={import_name(package)}", "-m"),
-        *("pytest", f"packages/{package}/tests", *session.posargs),
+        *("pytest", *PARALLEL, f"packages/{package}/tests", *session.posargs),
         env=env,
     )
+    session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", env=env)
 
 
@@ -547,5 +551,5 @@ def mutation(session: nox.Session, package: str) -> None:
 def coverage(session: nox.Session) -> None:
     """Combine and report what the sessions `tests` measured."""
     session.install(*tools("coverage"))
-    session.run("coverage", "combine", "--keep")
+    session.run("coverage", "combine", "--keep", *map(str, ROOT.glob(".coverage.auth-*")))
     session.run("coverage", "report")

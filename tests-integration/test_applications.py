@@ -137,7 +137,7 @@ class TestTokensAndPasswords:
     @pytest.mark.parametrize("scheme", ["Token", "Bearer", "bearer"])
     def test_token(self, server: Server, token: str, scheme: str) -> None:
         headers = {"Authorization": f"{scheme} {token}"}
-        expected = {"user": "alice", "scopes": ["authenticated", "via:token"]}
+        expected = {"user": "alice", "scopes": ["authenticated", "machines"]}
         assert get(server, "/who", headers=headers).json() == expected
         assert get(server, "/machines", headers=headers).json() == expected
 
@@ -157,7 +157,7 @@ class TestTokensAndPasswords:
         response = get(server, "/machines", headers=headers)
         assert response.status_code == 403
         assert response.headers["WWW-Authenticate"] == (
-            'Bearer realm="Restricted", error="insufficient_scope", scope="via:token"'
+            'Bearer realm="Restricted", error="insufficient_scope", scope="machines"'
         )
 
     @pytest.mark.parametrize(

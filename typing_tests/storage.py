@@ -9,8 +9,10 @@ from typing import assert_type
 import databases
 import orm
 
+from starlette_auth_core import TokenAuth
+from starlette_auth_core.tokens import Tokens
 from starlette_auth_hashers import Argon2Hasher
-from starlette_auth_orm import ModelBasicAuth, ModelTokenAuth, token_fields
+from starlette_auth_orm import ModelBasicAuth, ModelTokenStore, token_fields
 
 models = orm.ModelRegistry(database=databases.Database("sqlite:///users.db"))
 
@@ -38,7 +40,16 @@ async def users_are_the_models() -> None:
 
 
 async def tokens_are_issued() -> None:
-    auth = ModelTokenAuth(Token, prefix="acme")
+    store = ModelTokenStore(Token, active_field="active")
+    tokens = Tokens(store, prefix="acme")
     user = await User.objects.get(id=1)
-    text, _ = await auth.issue(user, scopes=["read"], expires_in=timedelta(days=1))
+    text, row = await tokens.issue(user, scopes=["read"], expires_in=timedelta(days=1))
     assert_type(text, str)
+    assert_type(await tokens.revoke(row), bool)
+    assert_type(await tokens.revoke_all(user, keep=row), int)
+
+    auth: TokenAuth[User] = TokenAuth(tokens)
+    assert_type(await auth.verify(text), User | None)
+
+    TokenAuth(store)  # type: ignore[arg-type]
+    ModelTokenStore("Token")  # type: ignore[arg-type]

@@ -7,11 +7,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sqlalchemy-2",
         action="store_true",
-        help="Run what needs SQLAlchemy 2, and nothing else.",
+        help="Run the page about SQLAlchemy 2, and nothing else.",
     )
 
 
-# encode/orm does not run on SQLAlchemy 2.
+# The page about SQLAlchemy 2 is followed in an environment without encode/orm.
 WITH_ORM = {"test_plaintext_tokens.py", "test_programs.py"}
 WITH_SQLALCHEMY_2 = {"test_sqlalchemy_users.py"}
 

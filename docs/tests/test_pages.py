@@ -6,7 +6,7 @@ import pytest
 from pages import PAGES, PROGRAMS, blocks
 from reader import follow, reading
 
-# Its programs need SQLAlchemy 2, which encode/orm does not run on.
+# Its programs are followed in an environment without encode/orm.
 ON_SQLALCHEMY_2 = {"architecture.md"}
 
 WITH_PROGRAMS = {

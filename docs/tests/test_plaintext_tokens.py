@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import runpy
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,17 @@ import orm
 import pytest
 from databases_of_tests import a_database
 from pages import PAGES, PROGRAMS
+from starlette.requests import HTTPConnection
 
-from starlette_auth_core.tokens import digest_token
-from starlette_auth_orm import ModelTokenAuth, token_fields
+from starlette_auth_core import AuthBackend, InvalidCredentials
+from starlette_auth_core.tokens import Tokens, digest_token
+from starlette_auth_orm import ModelTokenStore, token_fields
 
+LEGACY = PROGRAMS / "plaintext_tokens/legacy_tokens.py"
 HEADINGS = {"postgresql": "PostgreSQL:", "mysql": "MariaDB:"}
 KEYS = {"postgresql": "SERIAL", "mysql": "INTEGER AUTO_INCREMENT", "sqlite": "INTEGER"}
 # Two of them differ in nothing but case.
-TOKENS = ["0123456789abcdef0123456789abcdef", "AB$\\x'é", "ab$\\x'é"]
+TOKENS = ["0123456789abcdef0123456789abcdef", "AB$\\x'~", "ab$\\x'~"]
 
 
 @pytest.fixture(params=KEYS)
@@ -57,6 +62,19 @@ async def migrate(database: databases.Database, kind: str) -> None:
             await connection.execute(statement)
 
 
+async def user_of(token: str, backend: AuthBackend[Any]) -> Any:
+    """Return the user whom *token* stands for as a header, or None."""
+    header = f"Token {token}".encode("latin-1")
+    try:
+        found = await backend.authenticate(
+            HTTPConnection({"type": "http", "headers": [(b"authorization", header)]})
+        )
+    except InvalidCredentials:
+        return None
+    assert found is not None
+    return found[1]
+
+
 def test_they_are_digested_in_place(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,18 +101,29 @@ def test_they_are_digested_in_place(
             await old_table(database, kind, alice.pk)
             await migrate(database, kind)
 
-            backend = ModelTokenAuth(Token, prefix=None)
+            store = ModelTokenStore(Token)
+            backend = runpy.run_path(str(LEGACY))["backend_for"](store)
             for token in TOKENS:
-                assert await backend.resolve(token) == (alice, ("authenticated",))
-                assert await backend.verify(token + "x") is None
+                assert await user_of(token, backend) == alice
+                assert await user_of(token + "x", backend) is None
             rows: list[Any] = await Token.objects.all()
             assert [row.digest for row in rows] == [digest_token(token) for token in TOKENS]
 
             # New ones go into the same table.
-            issued, _ = await ModelTokenAuth(Token, prefix="shop").issue(alice)
-            assert await backend.verify(issued) == alice
+            tokens = Tokens(store, prefix="shop")
+            issued, row = await tokens.issue(alice)
+            assert await user_of(issued, backend) == alice
             again = {"digest": digest_token(issued)}
             with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
                 await database.execute("UPDATE tokens SET digest = :digest", again)
+
+            # What `Tokens` refuses, the other backend does not let in.
+            await tokens.rotate(row, overlap=timedelta())
+            elsewhere, _ = await Tokens(store, prefix="other").issue(alice, scopes=["read"])
+            # A rotated old one ends at once.
+            _, new = await tokens.rotate(rows[0], overlap=timedelta(hours=1))
+            assert new.user == alice
+            for ended in (issued, elsewhere, TOKENS[0]):
+                assert await user_of(ended, backend) is None
 
     asyncio.run(main())

@@ -1,8 +1,10 @@
 """What the guides say of their programs, and no command on the page shows."""
 
+import ast
 import asyncio
 import hashlib
 import importlib.util
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +16,10 @@ import anyio
 import httpx2
 import pytest
 from databases_of_tests import SERVERS, a_database
-from pages import PAGES, PROGRAMS
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from pages import PAGES, PROGRAMS, ROOT
 from reader import follow, reading
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -101,7 +106,7 @@ class TestFailedLogins:
         monkeypatch.setattr(program.time, "monotonic", lambda: now)
         failures = program.Failures(limit=1)
         failures.add("alice")
-        with pytest.raises(program.TooManyFailures) as caught:
+        with pytest.raises(program.TooManyAttempts) as caught:
             failures.check("alice")
         assert caught.value.retry_after == 61
         now += 60
@@ -116,6 +121,34 @@ class TestFailedLogins:
     def test_the_log_has_no_user_name(self, program: Any, caplog: pytest.LogCaptureFixture) -> None:
         TestClient(program.app).get("/protected", auth=("my-password", "x"))
         assert caplog.messages == ["A login from testclient failed"]
+
+
+class TestAuditLog:
+    """One process has one meter provider, so one test looks at all outcomes."""
+
+    def test_attempts_are_counted_and_logged_without_a_user_id(self, load: Load) -> None:
+        reader = InMemoryMetricReader()
+        metrics.set_meter_provider(MeterProvider([reader]))
+        program = load("audit_log")
+        cheap = PBKDF2Hasher(rounds=1)
+        program.BasicAuth.hasher = cheap
+        program.USERS["alice"] = program.User(1, "alice", cheap.make_sync("alicepwd"))
+        client = TestClient(program.app)
+        for auth in (("alice", "alicepwd"), ("alice", "wrong"), ("my-password", "x"), None):
+            client.get("/protected", auth=auth)
+        client.get("/protected", headers={"Authorization": "Bearer of-another-scheme"})
+
+        data = reader.get_metrics_data()
+        assert data is not None
+        (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+        counted = {
+            tuple((point.attributes or {}).items()): getattr(point, "value", None)
+            for point in metric.data.data_points
+        }
+        assert counted == {(("result", "Granted"),): 1, (("result", "InvalidCredentials"),): 2}
+        log = Path("audit.log").read_text()
+        assert [json.loads(line)["user"] for line in log.splitlines()] == [1, None, None]
+        assert "my-password" not in log
 
 
 class TestWebSockets:
@@ -267,6 +300,45 @@ class TestSinglePage:
         assert response.headers.get_list("www-authenticate") == [self.BASIC]
 
 
+class TestLogRecords:
+    """The table of the guide says what is in the code, and all of it."""
+
+    PACKAGES = ("auth-core", "auth-hashers", "auth-orm")
+
+    @pytest.fixture
+    def table(self) -> str:
+        page = (PAGES / "guides/failed-logins.md").read_text()
+        return page.partition("| Logger |")[2].partition("\n\n")[0]
+
+    @pytest.fixture
+    def nodes(self) -> list[ast.AST]:
+        files = [
+            file for name in self.PACKAGES for file in ROOT.glob(f"packages/{name}/src/*/*.py")
+        ]
+        return [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+
+    def test_each_text_is_logged(self, table: str, nodes: list[ast.AST]) -> None:
+        strings = [node.value for node in nodes if isinstance(node, ast.Constant)]
+        code = "\n".join(text for text in strings if isinstance(text, str)).replace("%d", "…")
+        texts = [text for text in re.findall("`([^`]+)`", table) if not text.startswith("starl")]
+        assert len(texts) > 12
+        for text in texts:
+            for part in text.split("…"):
+                assert part.strip(" ().") in code, text
+
+    def test_each_record_is_in_the_table(self, table: str, nodes: list[ast.AST]) -> None:
+        logged = set()
+        for node in nodes:
+            match node:
+                case ast.Call(
+                    ast.Attribute(ast.Name("logger" | "_logger"), "info" | "warning" | "error"),
+                    [ast.Constant(str(text)), *_],
+                ):
+                    logged.add(text.partition("%")[0].strip())
+        assert len(logged) > 12
+        assert {text for text in logged if text not in table} == set()
+
+
 def test_the_limit_is_the_documented_one() -> None:
     assert MAX_CREDENTIALS_SIZE == 8 * 1024
     page = (PAGES / "security.md").read_text()
@@ -303,6 +375,17 @@ class TestTokens:
         token = generate_token("shop")
         assert re.findall(pattern, f'{{"key": "{token}"}} and {token}.') == [token, token]
         assert not re.search(pattern, f"work{token} {token}a")
+
+    def test_log_out_needs_a_token_and_keeps_the_others(self, client: TestClient) -> None:
+        alice = ("alice", "alicepwd")
+        first, second = (
+            {"Authorization": f"Bearer {client.post('/tokens', auth=alice).json()['token']}"}
+            for _ in range(2)
+        )
+        assert client.post("/logout", auth=alice).status_code == 400
+        assert client.post("/logout", headers=first).status_code == 204
+        assert client.get("/protected", headers=first).status_code == 401
+        assert client.get("/protected", headers=second).status_code == 200
 
     def test_an_answer_with_one_is_not_stored(self, client: TestClient) -> None:
         response = client.post("/tokens", auth=("alice", "alicepwd"))

@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from starlette_auth_core import AuthenticationMiddleware, requires
+from starlette_auth_core import AuthenticationMiddleware, TokenAuth, requires
+from starlette_auth_core.tokens import Tokens
 from starlette_auth_hashers import Argon2Hasher, MultiHasher, PBKDF2Hasher
 from starlette_auth_multi import MultiAuth
-from starlette_auth_orm import ModelBasicAuth, ModelTokenAuth, token_fields
+from starlette_auth_orm import ModelBasicAuth, ModelTokenStore, token_fields
 
 # Any database that encode/databases knows, such as postgresql://user@localhost/name.
 database = databases.Database(os.environ.get("DATABASE_URL", "sqlite:///demo.db"))
@@ -45,10 +46,12 @@ class Token(orm.Model):
     fields = token_fields(User)  # a digest of it, never the token
 
 
-passwords = ModelBasicAuth(User, hasher=hasher)  # Authorization: Basic …
-tokens = ModelTokenAuth(Token, prefix="demo")  # Authorization: Token demo_…
-# The request's own scheme decides which of the two is asked.
-backend = MultiAuth([tokens, passwords])
+# Issues tokens and knows which ones are valid; the store holds their digests.
+tokens = Tokens(ModelTokenStore(Token), prefix="demo")
+
+# The request's own scheme decides which of the two is asked: `Authorization: Token demo_…`, or
+# `Authorization: Basic …`.
+backend = MultiAuth([TokenAuth(tokens), ModelBasicAuth(User, hasher=hasher)])
 
 
 async def home(request: Request) -> JSONResponse:

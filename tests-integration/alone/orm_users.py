@@ -8,7 +8,9 @@ from datetime import timedelta
 import databases
 import orm
 
-from starlette_auth_orm import ModelBasicAuth, ModelTokenAuth, token_fields
+from starlette_auth_core import TokenAuth
+from starlette_auth_core.tokens import Tokens
+from starlette_auth_orm import ModelBasicAuth, ModelTokenStore, token_fields
 
 assert importlib.util.find_spec("passlib") is None
 assert importlib.util.find_spec("starlette_auth_hashers") is None
@@ -46,7 +48,8 @@ async def main(folder: str) -> None:
         fields = token_fields(User)
 
     passwords = ModelBasicAuth(User, hasher=Reversed())
-    tokens = ModelTokenAuth(Token, prefix="shop")
+    tokens = Tokens(ModelTokenStore(Token), prefix="shop")
+    backend = TokenAuth(tokens)
     await models.create_all()
     async with database:
         alice = await User.objects.create(username="alice", password="dwpecila")
@@ -55,9 +58,9 @@ async def main(folder: str) -> None:
         assert await passwords.verify("eve", "x") is None
 
         token, row = await tokens.issue(alice, expires_in=timedelta(days=1))
-        assert await tokens.verify(token) is not None
-        await tokens.revoke(row)
-        assert await tokens.verify(token) is None
+        assert await backend.verify(token) == alice
+        assert await tokens.revoke(row)
+        assert await backend.verify(token) is None
 
 
 with tempfile.TemporaryDirectory() as folder:

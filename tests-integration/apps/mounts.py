@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Mount, Route
 from store import HASHER, Store, whoami
 
-from starlette_auth_core import AuthenticationMiddleware, requires
-from starlette_auth_orm import ModelBasicAuth, ModelBearerAuth
+from starlette_auth_core import AuthenticationMiddleware, BearerAuth, requires
+from starlette_auth_orm import ModelBasicAuth
 
 store = Store(os.environ["DATABASE_URL"])
 
@@ -19,7 +19,7 @@ class People(ModelBasicAuth):
     realm = "people"
 
 
-class Machines(ModelBearerAuth):
+class Machines(BearerAuth):
     realm = "machines"
 
 
@@ -33,7 +33,7 @@ async def who(request: Request) -> JSONResponse:
 
 
 people = Middleware(AuthenticationMiddleware, backend=People(store.User, hasher=HASHER))
-machines = Middleware(AuthenticationMiddleware, backend=Machines(store.Token, prefix="test"))
+machines = Middleware(AuthenticationMiddleware, backend=Machines(store.tokens))
 
 app = Starlette(
     routes=[

@@ -10,8 +10,9 @@ import databases
 import orm
 from starlette.applications import Starlette
 
+from starlette_auth_core.tokens import Tokens
 from starlette_auth_hashers import Argon2Hasher, MultiHasher, PBKDF2Hasher
-from starlette_auth_orm import ModelTokenAuth, token_fields
+from starlette_auth_orm import ModelTokenStore, token_fields
 
 # As strong as release 0.5.0 made them.
 OLD_HASHER = PBKDF2Hasher(rounds=29_000)
@@ -51,7 +52,7 @@ class Store:
         # orm's fields are attributes that no type checker sees.
         self.User: Any = User
         self.Token: Any = Token
-        self.tokens = ModelTokenAuth(Token, prefix="test")
+        self.tokens = Tokens(ModelTokenStore(Token), prefix="test")
 
     async def create(self) -> None:
         """Make the tables anew."""
@@ -71,7 +72,7 @@ class Store:
                     username=username, password=await hasher.make(password)
                 )
             alice = await self.User.objects.get(username="alice")
-            token, _ = await self.tokens.issue(alice, scopes=["via:token"])
+            token, _ = await self.tokens.issue(alice, scopes=["machines"])
         return token
 
     async def stored(self, username: str) -> str:

@@ -10,13 +10,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from store import HASHER, Store, whoami
 
-from starlette_auth_core import AuthenticationMiddleware, requires
+from starlette_auth_core import AuthenticationMiddleware, BearerAuth, TokenAuth, requires
 from starlette_auth_hashers import waiting
 from starlette_auth_multi import MultiAuth
-from starlette_auth_orm import ModelBasicAuth, ModelBearerAuth
+from starlette_auth_orm import ModelBasicAuth
 
 store = Store(os.environ["DATABASE_URL"])
-bearer = ModelBearerAuth(store.Token, prefix="test")
+bearer = BearerAuth(store.tokens)
+token = TokenAuth(store.tokens)
 passwords = ModelBasicAuth(store.User, hasher=HASHER)
 
 
@@ -37,7 +38,7 @@ async def who(request: Request) -> JSONResponse:
     return JSONResponse(whoami(request))
 
 
-@requires("via:token")
+@requires("machines")
 async def machines(request: Request) -> JSONResponse:
     return JSONResponse(whoami(request))
 
@@ -48,7 +49,7 @@ async def login(request: Request) -> JSONResponse:
     return JSONResponse({"user": user and user.username})
 
 
-@requires("via:token")
+@requires("machines")
 async def revoke(request: Request) -> JSONResponse:
     await store.tokens.revoke_all(request.user)
     return JSONResponse("revoked")
@@ -73,7 +74,7 @@ def create(basic: ModelBasicAuth) -> Starlette:
             WebSocketRoute("/live", live),
         ],
         middleware=[
-            Middleware(AuthenticationMiddleware, backend=MultiAuth([bearer, store.tokens, basic]))
+            Middleware(AuthenticationMiddleware, backend=MultiAuth([bearer, token, basic]))
         ],
         lifespan=store.lifespan(),
     )

@@ -3,7 +3,7 @@ from pathlib import Path
 from trees import git, replace, tool
 
 PACKAGE = "auth-multi"
-MODULE = f"packages/{PACKAGE}/src/starlette_auth_multi/multi.py"
+MODULE = f"packages/{PACKAGE}/src/starlette_auth_multi/_multi.py"
 METADATA = f"packages/{PACKAGE}/pyproject.toml"
 
 

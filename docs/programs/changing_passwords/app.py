@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from starlette_auth_core import AuthenticationMiddleware, requires
+from starlette_auth_core import AuthenticationMiddleware, TokenAuth, requires
+from starlette_auth_core.tokens import Tokens
 from starlette_auth_hashers import Argon2Hasher
 from starlette_auth_multi import MultiAuth
-from starlette_auth_orm import ModelBasicAuth, ModelTokenAuth, token_fields
+from starlette_auth_orm import ModelBasicAuth, ModelTokenStore, token_fields
 
 database = databases.Database("sqlite:///users.db")
 models = orm.ModelRegistry(database=database)
@@ -42,7 +43,8 @@ class Token(orm.Model):
 
 
 password_auth = ModelBasicAuth(User, hasher=hasher)
-token_auth = ModelTokenAuth(Token, prefix="shop")
+tokens = Tokens(ModelTokenStore(Token), prefix="shop")
+backend = MultiAuth([TokenAuth(tokens), password_auth])
 
 
 async def read_text(request: Request, *names: str) -> list[str]:
@@ -73,7 +75,7 @@ async def change_password(request: Request) -> Response:
         return PlainTextResponse(str(error), 400)
     await User.objects.filter(id=user.pk).update(password=hashed)
     # Whoever had got hold of one is out.
-    await token_auth.revoke_all(user)
+    await tokens.revoke_all(user)
     return Response(status_code=204)
 
 
@@ -84,7 +86,7 @@ async def protected(request: Request) -> Response:
 
 @requires("authenticated")
 async def make_token(request: Request) -> Response:
-    token, _ = await token_auth.issue(request.user)
+    token, _ = await tokens.issue(request.user)
     return PlainTextResponse(token, 201, {"Cache-Control": "no-store"})
 
 
@@ -103,8 +105,6 @@ app = Starlette(
         Route("/password", change_password, methods=["POST"]),
         Route("/tokens", make_token, methods=["POST"]),
     ],
-    middleware=[
-        Middleware(AuthenticationMiddleware, backend=MultiAuth([token_auth, password_auth]))
-    ],
+    middleware=[Middleware(AuthenticationMiddleware, backend=backend)],
     lifespan=lifespan,
 )

@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationError
+from starlette.authentication import AuthCredentials
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from starlette_auth_core import (
     AuthenticationMiddleware,
-    AuthenticationUnavailable,
     BaseBasicAuth,
     InvalidCredentials,
+    TooManyAttempts,
     requires,
 )
 from starlette_auth_hashers import Argon2Hasher
@@ -35,10 +35,6 @@ class User:
 USERS = {"alice": User("alice", password_hasher.make_sync("alicepwd"))}
 
 
-class TooManyFailures(AuthenticationUnavailable):
-    """Refused without a look at the password."""
-
-
 class Failures:
     """Counts failures by key, in windows of a minute. Several servers would share it, in Redis."""
 
@@ -52,7 +48,7 @@ class Failures:
         started, count = self.counts.get(key, (0.0, 0))
         left = started + self.window - time.monotonic()
         if left > 0 and count >= self.limit:
-            raise TooManyFailures("Too many failed logins", retry_after=int(left) + 1)
+            raise TooManyAttempts("Too many failed logins", retry_after=int(left) + 1)
 
     def add(self, key: str) -> None:
         now = time.monotonic()
@@ -82,7 +78,7 @@ class ThrottledAuth(BaseBasicAuth[User]):
             if "Authorization" in conn.headers:
                 by_address.check(address)
             return await super().authenticate(conn)
-        except TooManyFailures:
+        except TooManyAttempts:
             logger.warning("A login from %s was refused: too many failures", address)
             raise
         except InvalidCredentials as error:
@@ -105,13 +101,6 @@ class ThrottledAuth(BaseBasicAuth[User]):
         return USERS.get(username)
 
 
-def on_error(conn: HTTPConnection, error: AuthenticationError) -> Response:
-    if isinstance(error, AuthenticationUnavailable):
-        status = 429 if isinstance(error, TooManyFailures) else 503
-        return PlainTextResponse(str(error), status, {"Retry-After": str(error.retry_after)})
-    return PlainTextResponse(str(error), 401, {"Cache-Control": "no-store"})
-
-
 @requires("authenticated")
 async def protected(request: Request) -> JSONResponse:
     return JSONResponse({"message": f"Hello, {request.user.username}!"})
@@ -119,5 +108,5 @@ async def protected(request: Request) -> JSONResponse:
 
 app = Starlette(
     routes=[Route("/protected", protected)],
-    middleware=[Middleware(AuthenticationMiddleware, backend=ThrottledAuth(), on_error=on_error)],
+    middleware=[Middleware(AuthenticationMiddleware, backend=ThrottledAuth())],
 )

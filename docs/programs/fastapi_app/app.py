@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, HTTPException, WebSocket
+from fastapi import Depends, FastAPI, WebSocket
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.models import HTTPBase, HTTPBearer
 from fastapi.openapi.models import SecurityBase as SchemeModel
@@ -10,7 +10,12 @@ from fastapi.requests import HTTPConnection
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security.base import SecurityBase
 
-from starlette_auth_core import AuthenticationMiddleware, BaseBasicAuth, BaseBearerAuth
+from starlette_auth_core import (
+    AuthenticationMiddleware,
+    BaseBasicAuth,
+    BaseBearerAuth,
+    authorize,
+)
 from starlette_auth_core.tokens import digest_token, generate_token
 from starlette_auth_hashers import Argon2Hasher
 from starlette_auth_multi import MultiAuth
@@ -53,8 +58,7 @@ class Scheme(SecurityBase):
         self.model = model
 
     async def __call__(self, conn: HTTPConnection) -> User:
-        if "authenticated" not in conn.auth.scopes:
-            raise HTTPException(401)
+        authorize(conn, "authenticated")
         user: User = conn.user
         return user
 

@@ -11,6 +11,8 @@ CREATE UNIQUE INDEX tokens_digest ON tokens (digest);
 ALTER TABLE tokens ADD scopes TEXT;
 ALTER TABLE tokens ADD created_at DATETIME NOT NULL DEFAULT '1970-01-01 00:00:00.000000';
 ALTER TABLE tokens ADD expires_at DATETIME;
+ALTER TABLE tokens ADD last_used_at DATETIME;
+ALTER TABLE tokens ADD name TEXT;
 COMMIT;
 """)
 database.close()

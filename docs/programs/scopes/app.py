@@ -6,9 +6,16 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
-from starlette_auth_core import AuthenticationMiddleware, BaseBasicAuth, requires
+from starlette_auth_core import (
+    AuthenticationMiddleware,
+    BaseBasicAuth,
+    RequiresMiddleware,
+    authorize,
+    requires,
+)
 from starlette_auth_hashers import Argon2Hasher
 
 password_hasher = Argon2Hasher()
@@ -23,7 +30,7 @@ class User:
 
 SCOPES = {
     "reader": ("authenticated", "articles:read"),
-    "editor": ("authenticated", "articles:read", "articles:write"),
+    "editor": ("authenticated", "articles:read", "articles:write", "section:news"),
 }
 USERS = {
     "alice": User("alice", password_hasher.make_sync("alicepwd"), "editor"),
@@ -58,7 +65,14 @@ async def comment(request: Request) -> Response:
     return PlainTextResponse("Commented", 201)
 
 
-# The same page is not there at all for who may not see it.
+# The needed scope is known in the endpoint only.
+async def section(request: Request) -> Response:
+    name = request.path_params["name"]
+    authorize(request, f"section:{name}")
+    return PlainTextResponse(f"The section {name}")
+
+
+# The same page is not there at all for those who may not see it.
 @requires("articles:write", status_code=404)
 async def drafts(request: Request) -> Response:
     return JSONResponse(["A draft"])
@@ -70,6 +84,11 @@ async def profile(request: Request) -> Response:
     return PlainTextResponse(f"This is {request.user.username}")
 
 
+# Stands for any ASGI app, such as StaticFiles or an admin interface.
+async def reports(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("The reports")(scope, receive, send)
+
+
 async def login(request: Request) -> Response:
     return PlainTextResponse("Please log in")
 
@@ -78,7 +97,9 @@ app = Starlette(
     routes=[
         Route("/articles", Articles),
         Route("/comments", comment, methods=["POST"]),
+        Route("/sections/{name}", section),
         Route("/drafts", drafts),
+        Mount("/reports", RequiresMiddleware(reports, "articles:write")),
         Route("/profile", profile),
         Route("/login", login, name="login"),
     ],

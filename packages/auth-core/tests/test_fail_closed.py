@@ -165,6 +165,17 @@ class TestForgottenAwaits:
         with pytest.raises(TypeError, match="authenticate"):
             await fetch(app)
 
+    @pytest.mark.parametrize("kind", UNFINISHED)
+    async def test_nor_is_a_whole_result_that_is_not_there_yet(
+        self, kind: str, fetch: Fetch
+    ) -> None:
+        class OwnAuth(AuthenticationBackend):
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                return UNFINISHED[kind]()
+
+        with pytest.raises(TypeError, match="authenticate"):
+            await fetch(AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth()))
+
     @pytest.mark.parametrize("hook", ["verify", "find_user", "verify_password"])
     async def test_a_hook_that_is_not_async_is_named(self, hook: str, connect: Connect) -> None:
         backend = type("Auth", (PasswordAuth,), {hook: lambda *args: User()})()
@@ -254,6 +265,19 @@ class TestNothingFound:
 
         response = await fetch(AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth()))
         assert response.status_code == 401
+
+    @pytest.mark.parametrize("result", [(), {}, (AuthCredentials(), None), (AuthCredentials(), {})])
+    async def test_a_backend_of_the_apps_own_that_grants_nothing_leaves_it_anonymous(
+        self, result: Any, fetch: Fetch
+    ) -> None:
+        class OwnAuth(AuthenticationBackend):
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                return result
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await PlainTextResponse(repr(scope["user"].is_authenticated))(scope, receive, send)
+
+        assert (await fetch(AuthenticationMiddleware(app, OwnAuth()))).text == "False"
 
     @pytest.mark.parametrize("user", [User(), {"name": "alice"}, ["alice"], 1, "alice"])
     async def test_all_else_is_a_user(self, user: Any, connect: Connect) -> None:
@@ -355,6 +379,14 @@ class TestWrongNames:
 
 
 class TestConstruction:
+    async def test_a_verify_password_that_is_called_without_a_hasher(self) -> None:
+        class OwnAuth(BaseBasicAuth[Any]):
+            async def verify(self, username: str, password: str) -> Any:
+                return await self.verify_password(User(), password)
+
+        with pytest.raises(TypeError, match=r"OwnAuth.*set its hasher"):
+            await OwnAuth().verify("alice", "secret")
+
     @pytest.mark.parametrize("scheme", ["xBasic", "Token", ""])
     def test_a_basic_backend_of_another_scheme(self, scheme: str) -> None:
         with pytest.raises(ValueError, match=r"scheme must be Basic.*challenges"):
@@ -410,6 +442,18 @@ class TestConstruction:
 
         assert list(inspect.signature(DataAuth).parameters) == ["realm"]
         assert DataAuth("mine").realm == "mine"
+        with pytest.raises(ValueError, match="realm"):
+            DataAuth("a\nb")
+
+    def test_so_are_those_of_one_with_an_own_post_init(self) -> None:
+        @dataclasses.dataclass
+        class DataAuth(LookupAuth):
+            realm: str = "Restricted"
+
+            def __post_init__(self) -> None:
+                self.realm = f"{self.realm}!"
+
+        assert DataAuth("mine").realm == "mine!"
         with pytest.raises(ValueError, match="realm"):
             DataAuth("a\nb")
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.authentication import AuthCredentials, AuthenticationError, SimpleUser
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    AuthenticationError,
+    SimpleUser,
+    UnauthenticatedUser,
+)
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -120,6 +126,25 @@ async def test_an_exception_of_it_is_logged_and_changes_nothing(
     assert (record.name, record.levelno) == ("starlette_auth_core", logging.ERROR)
 
 
+async def test_a_coroutine_of_it_is_logged(fetch: Fetch, caplog: pytest.LogCaptureFixture) -> None:
+    def observer(conn: HTTPConnection, outcome: object) -> Any:
+        return async_observer(conn, outcome)
+
+    app = AuthenticationMiddleware(PlainTextResponse("Hello"), BasicAuth(), observer=observer)
+    assert (await fetch(app, auth=GOOD)).status_code == 200
+    assert caplog.messages == ["The observer of a login failed: TypeError"]
+
+
+async def test_a_backend_that_says_anonymous_by_a_user_shows_nobody(fetch: Fetch) -> None:
+    class OwnAuth(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            return AuthCredentials(), UnauthenticatedUser()
+
+    observer = Observer()
+    await fetch(AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth(), observer=observer))
+    assert observer.seen == []
+
+
 async def test_it_sees_websockets() -> None:
     observer = Observer()
 
@@ -143,5 +168,7 @@ async def async_observer(conn: HTTPConnection, outcome: object) -> None:
 
 @pytest.mark.parametrize("observer", [async_observer, AsyncObserver(), "log", 5])
 def test_it_has_to_be_a_function_that_is_not_async(observer: Any) -> None:
-    with pytest.raises(TypeError, match="observer"):
-        AuthenticationMiddleware(PlainTextResponse("Hello"), BasicAuth(), observer=observer)
+    for name in "observer", "on_error":
+        options: dict[str, Any] = {name: observer}
+        with pytest.raises(TypeError, match=name):
+            AuthenticationMiddleware(PlainTextResponse("Hello"), BasicAuth(), **options)

@@ -231,6 +231,22 @@ async def test_wrong_storage_fails(
         await method(**{name: given[name] for name in inspect.signature(method).parameters})
 
 
+class UniqueUsers(Users):
+    async def add(self, username: str, password: str | None) -> User:
+        if any(self.username(user) == username for user in self.rows):
+            raise ValueError("there is a user of that name")
+        return await super().add(username, password)
+
+
+async def test_storage_with_a_unique_constraint_has_no_two_users_of_one_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    users, hasher = UniqueUsers(), ContractHasher()
+    method = TestMemory().test_two_users_of_one_user_id_are_refused_and_logged
+    with pytest.raises(pytest.skip.Exception, match="unique constraint"):
+        await method(users, MemoryAuth(users, hasher), hasher, caplog)
+
+
 @pytest.mark.parametrize("fixture", ["users", "backend"])
 def test_fixture_that_is_not_overridden_says_so(fixture: str, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(

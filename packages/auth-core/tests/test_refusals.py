@@ -4,8 +4,10 @@ import gc
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -20,7 +22,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -169,6 +171,124 @@ class TestAuthenticate:
         finally:
             gc.enable()
 
+    async def test_those_who_ask_at_once_share_one_answer(self, connect: Connect) -> None:
+        class Slow(BearerAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                await anyio.wait_all_tasks_blocked()
+                return await super().verify(token)
+
+        for token, asked in (b"good", 1), (b"wrong", 1):
+            backend = Slow()
+            conn = connect(b"Bearer " + token)
+            answers: list[str] = []
+
+            async def ask() -> None:
+                try:
+                    await authenticate(conn, backend)  # noqa: B023 - it ends within the loop
+                except HTTPException as error:
+                    answers.append(str(error.status_code))  # noqa: B023
+                else:
+                    answers.append(conn.user.username)  # noqa: B023
+
+            async with anyio.create_task_group() as group:
+                for _ in range(3):
+                    group.start_soon(ask)
+            assert answers == [answers[0]] * 3
+            assert len(backend.asked) == asked
+
+    async def test_one_that_is_broken_off_is_asked_again(self, connect: Connect) -> None:
+        class Broken(BearerAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                await super().verify(token)
+                if len(self.asked) == 1:
+                    await anyio.wait_all_tasks_blocked()
+                    raise ConnectionError
+                return SimpleUser("bob")
+
+        backend = Broken()
+        conn = connect(b"Bearer good")
+        errors: list[Exception] = []
+
+        async def ask() -> None:
+            try:
+                await authenticate(conn, backend)
+            except ConnectionError as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            group.start_soon(ask)
+        assert (len(errors), len(backend.asked), conn.user.username) == (1, 2, "bob")
+
+    async def test_the_memory_does_not_grow(self, connect: Connect) -> None:
+        one, two = BearerAuth(), KeyAuth()
+        conn = connect()
+        for _ in range(100):
+            await authenticate(conn, one)
+            await authenticate(conn, two)
+        assert len(conn.scope["starlette_auth_core.asked"]) == 2
+
+    async def test_an_error_of_any_form_is_remembered(self, connect: Connect) -> None:
+        class Locked(AuthenticationError):
+            def __new__(cls, until: str) -> "Locked":
+                return super().__new__(cls)
+
+            def __init__(self, until: str) -> None:
+                super().__init__()
+                self.until = until
+
+            def __str__(self) -> str:
+                return f"Locked until {self.until}"
+
+            @property
+            def status_code(self) -> int:
+                return 423 if self.until else 401
+
+        class LockedAuth(BearerAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                raise Locked("noon")
+
+        conn, backend = connect(b"Bearer good"), LockedAuth()
+        for _ in range(2):
+            with pytest.raises(HTTPException) as caught:
+                await authenticate(conn, backend)
+            assert (caught.value.status_code, caught.value.detail) == (423, "Locked until noon")
+
+    async def test_an_error_that_is_raised_for_everybody_is_not_written_to(
+        self, connect: Connect
+    ) -> None:
+        expired = InvalidCredentials("Expired")
+
+        class ExpiredBearer(BearerAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                raise expired
+
+        class ExpiredKey(KeyAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                raise expired
+
+        for backend, header, sent in (
+            (ExpiredKey(), (b"x-api-key", b"a"), ['ApiKey realm="Restricted"']),
+            (ExpiredBearer(), (b"authorization", b"Bearer a"), [INVALID]),
+        ):
+            with pytest.raises(HTTPException, match="Expired") as caught:
+                await authenticate(connect(header), backend)
+            assert lines(caught.value) == sent
+        assert (expired.scheme, expired.parameters) == (None, None)
+
+    @pytest.mark.parametrize("user", [None, {}, 0])
+    async def test_a_user_that_a_subclass_loses_is_nobody(
+        self, user: Any, connect: Connect
+    ) -> None:
+        class Loading(BearerAuth):
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                result = await super().authenticate(conn)
+                return result and (result[0], user)
+
+        with pytest.raises(HTTPException) as caught:
+            await authenticate(connect(b"Bearer good"), Loading())
+        assert caught.value.status_code == 401
+
     async def test_the_user_is_that_of_the_backend_asked_last(self, connect: Connect) -> None:
         bearer, key = BearerAuth(), KeyAuth()
         conn = connect(b"Bearer good", (b"x-api-key", b"good"))
@@ -282,6 +402,16 @@ class TestAuthorize:
             authorize(conn, "admin")
         assert (caught.value.status_code, lines(caught.value)) == (403, [])
 
+    def test_beneath_another_middleware_there_is_no_backend_to_ask(self, connect: Connect) -> None:
+        conn = connect()
+        conn.scope.update(auth=AuthCredentials(["read"]), user=SimpleUser("a"))
+        for user, status in ((SimpleUser("a"), 403), (UnauthenticatedUser(), 401)):
+            conn.scope["user"] = user
+            with pytest.raises(HTTPException) as caught:
+                authorize(conn, "admin")
+            assert (caught.value.status_code, lines(caught.value)) == (status, [])
+            assert lines(caught.value, "cache-control") == ["no-store"]
+
     @pytest.mark.parametrize(
         ("scopes", "any_of"), [([], None), ((), None), ("read", []), ([], []), ("read", ())]
     )
@@ -348,9 +478,20 @@ class TestRefusal:
 
     def test_seconds_to_wait_are_whole(self, connect: Connect) -> None:
         error: Any = AuthenticationUnavailable()
-        for given, sent in [(0.2, "1"), (2.0, "2"), (-3, "0")]:
+        odd: list[Any] = ["soon", None, float("inf"), float("nan")]
+        for given, sent in [(0.2, ["1"]), (2.0, ["2"]), (-3, ["0"]), *((each, []) for each in odd)]:
             error.retry_after = given
-            assert lines(refusal(connect(), error), "retry-after") == [sent]
+            assert lines(refusal(connect(), error), "retry-after") == sent
+
+    @pytest.mark.parametrize("error_class", [AuthenticationUnavailable, TooManyAttempts])
+    def test_seconds_that_cannot_be_are_a_mistake(self, error_class: Any) -> None:
+        assert error_class(retry_after=1.2).retry_after == 2
+        for odd in "1", None, timedelta(seconds=1):
+            with pytest.raises(TypeError, match="retry_after"):
+                error_class(retry_after=odd)
+        for number in -1, float("inf"), float("nan"):
+            with pytest.raises(ValueError, match="retry_after"):
+                error_class(retry_after=number)
 
     async def test_each_challenge_has_a_line_of_its_own(self, connect: Connect) -> None:
         class BothAuth(BearerAuth):
@@ -456,19 +597,22 @@ class TestRequiresMiddleware:
             f'{BEARER}, error="insufficient_scope", scope="a b"'
         )
 
-    async def test_in_a_mount_the_apps_own_handlers_answer(self, fetch: Fetch) -> None:
-        async def as_json(request: Request, error: Exception) -> Response:
-            assert isinstance(error, HTTPException)
-            return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    @pytest.mark.parametrize("outer", [True, False])
+    async def test_it_answers_wherever_it_stands(self, outer: bool, fetch: Fetch) -> None:
+        async def hello(request: Request) -> Response:
+            return PlainTextResponse("Hello")
 
-        guarded = RequiresMiddleware(PlainTextResponse("Hello"), "authenticated")
+        authentication = Middleware(AuthenticationMiddleware, backend=BearerAuth())
+        guard = Middleware(RequiresMiddleware, scopes="authenticated")
+        inner = Starlette(
+            routes=[Route("/", hello)],
+            middleware=[guard] if outer else [authentication, guard],
+        )
         app = Starlette(
-            routes=[Mount("/mcp", app=guarded)],
-            middleware=[Middleware(AuthenticationMiddleware, backend=BearerAuth())],
-            exception_handlers={HTTPException: as_json},
+            routes=[Mount("/mcp", app=inner)], middleware=[authentication] if outer else []
         )
         response = await fetch(app, "/mcp/")
-        assert response.json() == {"detail": "Unauthorized"}
+        assert (response.status_code, response.text) == (401, "Unauthorized")
         assert response.headers["www-authenticate"] == BEARER
         assert (await fetch(app, "/mcp/", bearer="good")).text == "Hello"
 

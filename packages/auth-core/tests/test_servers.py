@@ -29,7 +29,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from starlette_auth_core import (
     AuthBackend,
@@ -218,6 +218,12 @@ class TestHttpx:
             assert client.get("/", headers=headers).status_code == 401
 
 
+def speak(websocket: ClientConnection, frames: int) -> None:
+    for _ in range(frames):
+        websocket.send("hello")
+    websocket.recv()
+
+
 class TestWebSockets:
     def test_a_valid_token(self, bearer: str) -> None:
         headers = {"Authorization": "Bearer good"}
@@ -249,10 +255,8 @@ class TestWebSockets:
         headers = {"Authorization": "Bearer good"}
         with connect(f"ws://{bearer}/chat", additional_headers=headers, proxy=None) as websocket:
             if frames:
-                for _ in range(frames):
-                    websocket.send("hello")
                 with pytest.raises(ConnectionClosed) as caught:
-                    websocket.recv()
+                    speak(websocket, frames)
                 assert caught.value.rcvd is not None
                 assert caught.value.rcvd.code == 1008
         # Another request comes after all that the server had to do for this one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import traceback
@@ -160,7 +161,7 @@ class TestIssue:
             raise NotImplementedError
 
         user = find_user()
-        with pytest.raises(TypeError, match="find_user was not awaited"):
+        with pytest.raises(TypeError, match=r"user must be a user.*await it before"):
             await world.tokens.issue(user)  # type: ignore[arg-type]  # what this is about
         assert world.store.calls == []
 
@@ -200,9 +201,14 @@ class TestIssue:
         assert world.store.calls == []
 
     async def test_end_beyond_the_calendar(self, world: World) -> None:
-        with pytest.raises(OverflowError):
+        with pytest.raises(ValueError, match="expires_in is too long"):
             await world.tokens.issue(world.alice, expires_in=timedelta.max)
         assert world.store.calls == []
+
+    async def test_end_within_the_same_second_is_put_off_to_the_next(self, world: World) -> None:
+        token, row = await world.tokens.issue(world.alice, expires_in=timedelta.resolution)
+        assert row.expires_at == NOON + SECOND
+        assert await world.tokens.find(token) is not None
 
     async def test_naive_now(self, world: World) -> None:
         token, row = await world.tokens.issue(world.alice)
@@ -636,11 +642,20 @@ class TestRotate:
             await world.tokens.rotate(row, **options)
         assert world.store.calls == []
 
-    async def test_overlap_beyond_the_calendar_stores_nothing(self, world: World) -> None:
-        _, row = await world.tokens.issue(world.alice)
-        with pytest.raises(OverflowError):
-            await world.tokens.rotate(row, overlap=timedelta.max)
-        assert world.store.digests == [row.digest]
+    @pytest.mark.parametrize("expires_in", [None, HOUR])
+    async def test_overlap_beyond_the_calendar_leaves_the_old_one_its_end(
+        self, world: World, expires_in: timedelta | None
+    ) -> None:
+        old, row = await world.tokens.issue(world.alice, expires_in=expires_in)
+        await world.tokens.rotate(row, overlap=timedelta.max)
+        assert world.store.stored(row).expires_at == row.expires_at
+        assert await world.tokens.find(old) is not None
+
+    @pytest.mark.parametrize("row", [None, "shop_", object()])
+    async def test_row_has_to_be_one(self, world: World, row: Any) -> None:
+        with pytest.raises(TypeError, match="not the row of a token"):
+            await world.tokens.rotate(row, overlap=MINUTE)
+        assert world.store.calls == []
 
     async def test_of_many_at_once_without_overlap_one_succeeds(self, world: World) -> None:
         old, row = await world.tokens.issue(world.alice)
@@ -768,6 +783,54 @@ class TestRotationThatIsBrokenOff:
         with pytest.raises(asyncio.CancelledError):
             await task
         await self.check(world, old, row)
+
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.parametrize("method", ["insert", "expire"])
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    @pytest.mark.parametrize("ticks", range(6))
+    async def test_by_a_task_that_is_cancelled_again_amid_the_undoing(
+        self, world: World, method: str, moment: str, ticks: int
+    ) -> None:
+        old, row = await world.tokens.issue(world.alice)
+        for each in METHODS:  # A store that really waits, for each of its calls.
+            world.store.after[each] = checkpoint
+        task = asyncio.create_task(world.tokens.rotate(row, overlap=timedelta()))
+
+        async def fail() -> None:
+            raise ConnectionError
+
+        getattr(world.store, moment)[method] = fail
+        while world.store.calls[-1:] != [method]:
+            await checkpoint()
+        for _ in range(ticks):
+            await checkpoint()
+        task.cancel()
+        with pytest.raises((asyncio.CancelledError, ConnectionError)):
+            await task
+        await self.check(world, old, row)
+
+    @pytest.mark.parametrize("how", ["error", "scope"])
+    async def test_amid_another_one_leaves_the_old_token_ended(
+        self, world: World, how: str
+    ) -> None:
+        old, row = await world.tokens.issue(world.alice)
+        rotated: list[str] = []
+
+        async def let_the_other_succeed() -> None:
+            token, _ = await world.tokens.rotate(row, overlap=timedelta())
+            rotated.append(token)
+            if how == "error":
+                raise ConnectionError
+            scope.cancel()
+            await checkpoint()
+
+        world.store.before["expire"] = let_the_other_succeed
+        with anyio.CancelScope() as scope, contextlib.suppress(ConnectionError):
+            await world.tokens.rotate(row, overlap=timedelta())
+        assert await world.tokens.find(old) is None
+        (token,) = rotated
+        assert await world.tokens.find(token) is not None
+        assert len(world.store.digests) == 2
 
     async def test_by_a_store_that_hangs(self, world: World) -> None:
         old, row = await world.tokens.issue(world.alice)

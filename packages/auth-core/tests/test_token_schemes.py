@@ -18,6 +18,7 @@ from starlette_auth_core import (
     APIKeyAuth,
     AuthenticationMiddleware,
     AuthenticationUnavailable,
+    BaseBearerAuth,
     BearerAuth,
     InvalidCredentials,
     TokenAuth,
@@ -162,8 +163,7 @@ class TestGranted:
 
         backend = Stricter(tokens)
         token, row = await tokens.issue(User("alice"))
-        result = await backend.authenticate(connect(scheme.header(token)))
-        assert result is not None
+        result: Any = await backend.authenticate(connect(scheme.header(token)))
         assert result[0].token == row
         token, _ = await tokens.issue(User("mallory"))
         with pytest.raises(InvalidCredentials):
@@ -227,6 +227,16 @@ class TestConstruction:
 
         with pytest.raises(TypeError, match=r"BannedAuth overrides verify.*override resolve"):
             BannedAuth(tokens)
+
+
+async def test_parameters_of_an_error_are_kept_with_its_scheme(connect: Connect) -> None:
+    class Own(BaseBearerAuth[User]):
+        async def verify(self, token: str) -> User | None:
+            raise InvalidCredentials(scheme="Other", parameters={"error": "own"})
+
+    with pytest.raises(InvalidCredentials) as caught:
+        await Own().authenticate(connect(b"Bearer abcd"))
+    assert (caught.value.scheme, caught.value.parameters) == ("Other", {"error": "own"})
 
 
 class TestInAnApp:

@@ -160,6 +160,26 @@ class TestLoggingIn:
             BearerLookup(prefix="shop")  # type: ignore[call-arg]  # what this is about
 
 
+class OnlyResolves(BaseTokenAuth[str]):
+    """For tokens with scopes of their own, which needs no `verify`."""
+
+    async def resolve(self, token: str) -> tuple[str, Sequence[str]] | None:
+        return ("bob", ["read"]) if token == "abcd" else None
+
+
+class TestVerifyAndResolve:
+    async def test_either_is_made_of_the_other(self) -> None:
+        assert await OnlyResolves().verify("abcd") == "bob"
+        assert await OnlyResolves().verify("wrong") is None
+        assert await Lookup().resolve("abcd") == ("bob", ("authenticated",))
+        assert await Lookup().resolve("wrong") is None
+
+    async def test_resolve_alone_authenticates(self, connect: Connect) -> None:
+        result = await OnlyResolves().authenticate(connect(b"Token abcd"))
+        assert result is not None
+        assert (result[0].scopes, result[1]) == (["read"], "bob")
+
+
 class TestTheChallengeOfAFailure:
     """RFC 6750 section 3.1."""
 

@@ -120,9 +120,25 @@ async def test_so_does_the_one_of_on_error(fetch: Fetch) -> None:
     assert (response.status_code, response.headers.get_list("vary")) == (400, ["X-API-Key"])
 
 
+class KeyAndCookieAuth(KeyAuth):
+    vary = ("Cookie",)
+
+
+class KeyTwiceAuth(KeyAuth):
+    vary = ("x-api-key",)
+
+
+class KeyAndOriginAuth(KeyAuth):
+    def __init__(self) -> None:
+        self.vary = ("Origin",)
+
+
 @pytest.mark.parametrize(
     ("backend", "expected"),
     [
+        (KeyAndCookieAuth(), ["Cookie, X-API-Key"]),
+        (KeyAndOriginAuth(), ["Origin, X-API-Key"]),
+        (KeyTwiceAuth(), ["x-api-key"]),
         (BearerAuth(), []),
         (OtherKeyAuth(), ["X-Other"]),
         (CookieAuth(), ["Cookie, x-api-key"]),
@@ -135,6 +151,17 @@ async def test_the_names_of_wrapped_backends_are_merged(
     backend: Any, expected: list[str], fetch: Fetch
 ) -> None:
     assert (await fetch(app_with(backend))).headers.get_list("vary") == expected
+
+
+def test_a_string_that_a_wrapped_backend_has_is_a_mistake() -> None:
+    class Foreign:
+        vary = "Cookie"
+
+        async def authenticate(self, conn: HTTPConnection) -> None:
+            return None
+
+    with pytest.raises(TypeError, match="vary must be a sequence"):
+        AuthenticationMiddleware(PlainTextResponse("Hello"), Wrapper(backends=[Foreign()]))
 
 
 def test_a_backend_that_holds_itself_is_no_endless_loop() -> None:

@@ -8,9 +8,12 @@ from starlette.applications import Starlette
 from starlette.authentication import AuthenticationError, SimpleUser
 from starlette.endpoints import WebSocketEndpoint
 from starlette.middleware import Middleware
+from starlette.middleware.authentication import (
+    AuthenticationMiddleware as StarletteAuthenticationMiddleware,
+)
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Scope
 from starlette.websockets import WebSocket
 
@@ -19,6 +22,7 @@ from starlette_auth_core import (
     AuthenticationUnavailable,
     BaseBearerAuth,
     InvalidCredentials,
+    authorize,
     requires,
 )
 
@@ -262,7 +266,8 @@ class Silent(WebSocketEndpoint):
 
 @pytest.mark.parametrize("denial", [True, False])
 @pytest.mark.parametrize("frames", [0, 1, 2])
-async def test_a_websocket_ends_once(frames: int, denial: bool) -> None:
+@pytest.mark.parametrize("place", ["app", "mount", "starlette's"])
+async def test_a_websocket_ends_once(place: str, frames: int, denial: bool) -> None:
     incoming: list[Message] = [{"type": "websocket.connect"}]
     incoming += [{"type": "websocket.receive", "text": "hello"}] * frames
     incoming += [{"type": "websocket.disconnect", "code": 1000}]
@@ -282,12 +287,58 @@ async def test_a_websocket_ends_once(frames: int, denial: bool) -> None:
         ended = message["type"] == "websocket.close"
         sent.append(message["type"])
 
-    app = Starlette(
-        routes=[WebSocketRoute("/", Silent)],
-        middleware=[Middleware(AuthenticationMiddleware, backend=BearerAuth())],
-    )
+    ours = [Middleware(AuthenticationMiddleware, backend=BearerAuth())]
+    routes = [WebSocketRoute("/", Silent)]
+    if place == "mount":
+        app = Starlette(routes=[Mount("/", routes=routes, middleware=ours)])
+    elif place == "app":
+        app = Starlette(routes=routes, middleware=ours)
+    else:
+        theirs = Middleware(StarletteAuthenticationMiddleware, backend=BearerAuth())
+        app = Starlette(routes=routes, middleware=[theirs])
     scope: Scope = {"type": "websocket", "path": "/", "headers": []}
     if denial:
         scope["extensions"] = {"websocket.http.response": {}}
     await app(scope, receive, send)
     assert sent == ["websocket.accept", *(["websocket.close"] if frames else [])]
+
+
+async def test_a_denial_after_accept_is_a_close() -> None:
+    async def late(websocket: WebSocket) -> None:
+        await websocket.accept()
+        authorize(HTTPConnection(websocket.scope), "admin")
+
+    app = Starlette(
+        routes=[WebSocketRoute("/", late)],
+        middleware=[Middleware(AuthenticationMiddleware, backend=BearerAuth())],
+    )
+    accept, close = await converse(app, denial=True)
+    assert accept["type"] == "websocket.accept"
+    assert (close["type"], close["code"]) == ("websocket.close", 1008)
+
+
+async def test_who_has_left_is_not_answered_past_the_middleware() -> None:
+    sent: list[Message] = []
+    incoming: list[Message] = [
+        {"type": "websocket.connect"},
+        {"type": "websocket.disconnect", "code": 1000},
+    ]
+
+    async def receive() -> Message:
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def late(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive()
+        authorize(websocket, "admin")
+
+    async def bare(scope: Scope, receive: Any, send: Any) -> None:
+        await late(WebSocket(scope, receive, send))
+
+    part = AuthenticationMiddleware(bare, BearerAuth())
+    app = Starlette(routes=[Mount("/", app=part)])
+    await app({"type": "websocket", "path": "/", "headers": []}, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.accept"]

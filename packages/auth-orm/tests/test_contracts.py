@@ -69,6 +69,7 @@ class TestUsers(PasswordStorageContract):
 
 class TestTokens(TokenStoreContract):
     extra: ClassVar[Mapping[str, Any]] = {"name": "laptop"}
+    refused: ClassVar[Sequence[str]] = ("id", "nonsense")
 
     @pytest.fixture
     def store(self, store: Store) -> ModelTokenStore:
@@ -82,3 +83,6 @@ class TestTokens(TokenStoreContract):
 
     async def lock_out(self, user: Any) -> None:
         await user.update(active=False)
+
+    async def delete_user(self, user: Any) -> None:
+        await user.delete()

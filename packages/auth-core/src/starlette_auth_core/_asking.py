@@ -6,8 +6,9 @@ traceback, whose frames would, and without the user-id.
 
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
+from anyio import Event
 from starlette.authentication import (
     AuthCredentials,
     AuthenticationBackend,
@@ -17,32 +18,34 @@ from starlette.authentication import (
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from ._backend import SchemeCredentials
-from ._exceptions import InvalidCredentials
-from ._results import awaitable, user_or_none
+from ._basic import BaseBasicAuth
+from ._exceptions import (
+    AuthenticationUnavailable,
+    InvalidCredentials,
+    TooManyAttempts,
+    status_of,
+)
+from ._results import awaitable, finished, user_or_none
+from ._token_auth import BaseTokenAuth
 
 __all__ = ["Asked", "ask", "check_backend", "forgetful", "last_asked"]
 
-#: The key of the scope under which the answers of backends stand, the last one first.
+#: The key of the scope under which the answers of backends stand in a list, the last one last.
 _ASKED = "starlette_auth_core.asked"
 
 
-class Asked(NamedTuple):
-    """The answer of one backend about one connection, and the answers before it."""
+class Asked:
+    """The answer of one backend about one connection."""
 
-    backend: AuthenticationBackend
-    result: tuple[AuthCredentials, Any] | None
-    error: AuthenticationError | None
-    previous: "_Stored | None"
+    __slots__ = ("answered", "backend", "error", "result", "waiting")
 
-
-# A plain tuple of the same form is what stands in the scope: it costs half.
-_Stored: TypeAlias = tuple[
-    AuthenticationBackend,
-    tuple[AuthCredentials, Any] | None,
-    AuthenticationError | None,
-    "_Stored | None",
-]
+    def __init__(self, backend: AuthenticationBackend) -> None:
+        self.backend = backend
+        self.answered = False
+        self.error: AuthenticationError | None = None
+        self.result: tuple[AuthCredentials, Any] | None = None
+        # Of those who ask while the backend has not answered yet.
+        self.waiting: Event | None = None
 
 
 def check_backend(backend: object) -> None:
@@ -58,8 +61,8 @@ def check_backend(backend: object) -> None:
 
 def last_asked(conn: HTTPConnection) -> Asked | None:
     """Return the answer of the backend that was asked last on *conn*, if one was."""
-    stored: _Stored | None = conn.scope.get(_ASKED)
-    return None if stored is None else Asked(*stored)
+    memory: list[Asked] = conn.scope.get(_ASKED, [])
+    return memory[-1] if memory else None
 
 
 async def ask(
@@ -77,49 +80,68 @@ async def ask(
     Raises:
         AuthenticationError: The backend's own; one without credentials where it was asked before.
     """
-    scope = conn.scope
-    previous: _Stored | None = scope.get(_ASKED)
-    if previous is not None and (asked := _find(previous, backend)) is not None:
-        _set(scope, (backend, asked.result, asked.error, previous))
-        if asked.error is not None:
-            raise forgetful(asked.error)
+    memory: list[Asked] | None = conn.scope.get(_ASKED)
+    if memory is None:
+        memory = conn.scope[_ASKED] = []
+    elif await _was_asked(conn, backend, memory):
         return
+    asked = Asked(backend)
+    memory.append(asked)
     try:
         pending = backend.authenticate(conn)
         if type(pending) is not CoroutineType:
             awaitable(pending, "authenticate")
-        result = await pending
-        if result is not None and not isinstance(result[0], SchemeCredentials):
-            result = _checked(result)
+        asked.result = await pending
+        # Those of core have looked at their user already.
+        if type(backend).authenticate not in _LOOKED_AT:
+            asked.result = _checked(asked.result)
+        asked.answered = True
     except AuthenticationError as error:
-        _set(scope, (backend, None, forgetful(error), previous))
+        asked.answered, asked.error = True, forgetful(error)
+        _set(conn.scope, None)
         if observer is not None:
             observer(conn, error)
         raise
-    _set(scope, (backend, result, None, previous))
-    if observer is not None and result is not None:
-        observer(conn, result[0])
+    finally:
+        if not asked.answered:
+            memory.remove(asked)
+        if asked.waiting is not None:
+            asked.waiting.set()
+    _set(conn.scope, asked.result)
+    if observer is not None and asked.result is not None and not _is_anonymous(*asked.result):
+        observer(conn, asked.result[0])
 
 
-def _find(stored: _Stored, backend: AuthenticationBackend) -> Asked | None:
-    asked: Asked | None = Asked(*stored)
-    while asked is not None and asked.backend is not backend:
-        asked = None if asked.previous is None else Asked(*asked.previous)
-    return asked
+async def _was_asked(
+    conn: HTTPConnection, backend: AuthenticationBackend, memory: list[Asked]
+) -> bool:
+    while (asked := next((each for each in memory if each.backend is backend), None)) is not None:
+        if asked.answered:
+            memory.remove(asked)
+            memory.append(asked)
+            _set(conn.scope, asked.result)
+            if asked.error is not None:
+                raise forgetful(asked.error)
+            return True
+        if asked.waiting is None:
+            asked.waiting = Event()
+        await asked.waiting.wait()
+    return False
 
 
-def _set(scope: Scope, stored: _Stored) -> None:
-    scope[_ASKED] = stored
-    result = stored[1]
+def _set(scope: Scope, result: tuple[AuthCredentials, Any] | None) -> None:
     if result is None:
         scope["auth"], scope["user"] = AuthCredentials(), UnauthenticatedUser()
     else:
         scope["auth"], scope["user"] = result
 
 
-def _checked(result: tuple[AuthCredentials, Any]) -> tuple[AuthCredentials, Any] | None:
-    # What backends of the app's own and of Starlette return; ours have looked at it already.
-    if not result:
+def _is_anonymous(credentials: AuthCredentials, user: Any) -> bool:
+    return not (credentials.scopes or getattr(user, "is_authenticated", True))
+
+
+def _checked(result: tuple[AuthCredentials, Any] | None) -> tuple[AuthCredentials, Any] | None:
+    if not finished(result, "authenticate") or result is None:
         return None
     credentials, user = result
     if user_or_none(user, "authenticate") is not None:
@@ -130,15 +152,25 @@ def _checked(result: tuple[AuthCredentials, Any]) -> tuple[AuthCredentials, Any]
 
 
 def forgetful(error: AuthenticationError) -> AuthenticationError:
-    """Return a copy of *error* that holds what a response needs, and no credentials."""
-    cls = type(error)
-    kept: Any = cls.__new__(cls)
-    kept.args = (str(error),)
-    # Named one by one: an error of the app's own may hold anything.
-    for name in ("parameters", "retry_after", "scheme", "status_code"):
-        if name in vars(error):
-            setattr(kept, name, getattr(error, name))
-    if isinstance(kept, InvalidCredentials):
-        kept.username = None
+    """Return an error that holds what a response needs of *error*, and no credentials.
+
+    It is of a class of core: one of the app's own may hold anything, and be made in any way.
+    """
+    kept: Any
+    if isinstance(error, InvalidCredentials):
+        kept = InvalidCredentials(str(error), scheme=error.scheme, parameters=error.parameters)
+    elif isinstance(error, TooManyAttempts):
+        kept = TooManyAttempts(str(error))
+    elif isinstance(error, AuthenticationUnavailable):
+        kept = AuthenticationUnavailable(str(error))
+    else:
+        kept = AuthenticationError(str(error))
+    kept.status_code = status_of(error)
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        kept.retry_after = retry_after
     remembered: AuthenticationError = kept
     return remembered
+
+
+_LOOKED_AT = (BaseTokenAuth.authenticate, BaseBasicAuth.authenticate)

@@ -38,18 +38,21 @@ class SchemeCredentials(AuthCredentials):
     """
 
     def __init__(self, scopes: Sequence[str], scheme: str) -> None:
-        check_names("scopes", scopes)
+        # Asked here, since a call for each request is not free: those two are never wrong.
+        if type(scopes) is not tuple and type(scopes) is not list:
+            check_names("scopes", scopes)
         self.scopes = list(scopes)
         self.scheme = scheme
 
 
 def _checked(init: _InitT) -> _InitT:
     # Settings are checked when the outermost `__init__` has ended: a subclass may set them in its
-    # own, and need not call ours.
+    # own, and need not call ours. That of a dataclass is made too late to be seen, and calls
+    # `__post_init__`.
     @functools.wraps(init)
     def checking(self: "AuthBackend[Any]", *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
-        if type(self).__init__ is checking:
+        if checking in (type(self).__init__, type(self).__post_init__):
             self._check_settings()
 
     checking._checks_settings = True  # type: ignore[attr-defined]  # functions have any attribute
@@ -89,10 +92,12 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
         super().__init_subclass__(**kwargs)
         if not hasattr(cls.__init__, "_checks_settings"):
             cls.__init__ = _checked(cls.__init__)  # type: ignore[method-assign]  # on purpose
+        if not hasattr(cls.__post_init__, "_checks_settings"):
+            cls.__post_init__ = _checked(cls.__post_init__)  # type: ignore[method-assign]  # on purpose
 
+    @_checked
     def __post_init__(self) -> None:
-        # A dataclass makes its `__init__` after `__init_subclass__` has run, and calls this.
-        self._check_settings()
+        pass
 
     @abstractmethod
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
@@ -160,8 +165,6 @@ class AuthBackend(AuthenticationBackend, ABC, Generic[UserT]):
 
 def check_names(setting: str, names: object) -> None:
     """Raise a `TypeError` if *names* is a string, in which each letter would be a name."""
-    if type(names) is tuple or type(names) is list:
-        return
     if isinstance(names, (str, bytes)):
         raise TypeError(f"{setting} must be a sequence of names: use ({names!r},)")
     if inspect.iscoroutine(names):

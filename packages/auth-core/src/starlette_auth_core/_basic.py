@@ -18,7 +18,7 @@ from ._challenges import Challenge
 from ._disconnect import Client
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
 from ._results import as_bool, awaitable, finished, is_unfinished, user_or_none
-from .credentials import MAX_CREDENTIALS_SIZE, is_plain_text, read_basic
+from .credentials import MAX_CREDENTIALS_SIZE, _read_pair, is_plain_text
 from .storage import check_hasher
 
 __all__ = ["BaseBasicAuth", "PasswordHasher"]
@@ -87,26 +87,25 @@ class BaseBasicAuth(AuthBackend[UserT]):
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
         """Authenticate a request by its user-id and password; see `AuthBackend.authenticate`."""
-        credentials = read_basic(
-            conn, fallback_charset=self.fallback_charset, max_size=self.max_credentials_size
-        )
-        if credentials is None:
+        secret = _read_pair(conn, self.fallback_charset, self.max_credentials_size)
+        if secret is None:
             return None
+        username, password = secret
         client = Client.of(conn)
         watched = _unwatched if client is None else client.watched
         try:
-            if self._overrides("verify", BaseBasicAuth):
-                # All of it is watched, since its steps are not known.
-                pending = self.verify(credentials.username, credentials.password)
-                found = await watched(awaitable(pending, "verify"))
+            if type(self).verify is BaseBasicAuth.verify:
+                user = await self._log_in(username, password, watched)
             else:
-                found = await self._log_in(credentials.username, credentials.password, watched)
+                # All of it is watched, since its steps are not known.
+                pending = awaitable(self.verify(username, password), "verify")
+                user = user_or_none(await watched(pending), "verify")
+                if user is not None and not self._is_active(user):
+                    user = None
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
-        user = user_or_none(found, "verify")
-        # Asked here too, since a subclass may override `verify`.
-        if user is None or not self._is_active(user):
-            raise InvalidCredentials(username=credentials.username)
+        if user is None:
+            raise InvalidCredentials(username=username)
         return SchemeCredentials(self.get_scopes(user), self.scheme), user
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
@@ -145,6 +144,10 @@ class BaseBasicAuth(AuthBackend[UserT]):
                 awaited, or is not a bool where a bool is due.
         """
         try:
+            if not (is_plain_text(username) and is_plain_text(password)):
+                # Not even a hasher has to cope with it. The work is that of any password.
+                await self._verify_nobody("", "")
+                return None
             return await self._log_in(username, password, _unwatched)
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
@@ -188,7 +191,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
         hashed = finished(self.get_password_hash(user), "get_password_hash")
         if (
             hashed is None
-            or not self._overrides("replace_password_hash", BaseBasicAuth)
+            or type(self).replace_password_hash is BaseBasicAuth.replace_password_hash
             or not self._is_active(user)
         ):
             return await awaitable(hasher.verify(password, hashed), "hasher.verify")
@@ -227,11 +230,7 @@ class BaseBasicAuth(AuthBackend[UserT]):
         raise NotImplementedError
 
     async def _log_in(self, username: str, password: str, watched: _Watched) -> UserT | None:
-        # The flow of a login. What hashes is watched: its client may leave meanwhile.
-        if not (is_plain_text(username) and is_plain_text(password)):
-            # Not even a hasher has to cope with it. The work is that of any password.
-            await watched(self._verify_nobody("", ""))
-            return None
+        # The flow of a login, with plain text. What hashes is watched: its client may leave.
         found = await awaitable(self.find_user(username), "find_user")
         user = user_or_none(found, "find_user")
         if user is None:

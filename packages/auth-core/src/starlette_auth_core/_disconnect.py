@@ -13,19 +13,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
 from types import CoroutineType, coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import anyio
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["Client", "ClientLeft", "Watch"]
+__all__ = ["WATCHED", "Client", "ClientLeft", "Watched", "dismiss"]
 
 T = TypeVar("T")
 
-# The key of the scope under which a `Watch` stands while the middleware asks its backend.
-_WATCH = "starlette_auth_core.watch"
+#: The key of the scope under which a `Watched` stands while the middleware asks its backend.
+WATCHED = "starlette_auth_core.watched"
 
 # How much of a body is read ahead, in bytes. A form or a JSON document ends before that, so its
 # sender is watched to the end. An upload may not; but as many as there are logins waiting for a
@@ -44,32 +44,19 @@ class ClientLeft(Exception):
     """Raised out of `Client.watched` where the client has left: nobody waits for an answer."""
 
 
-class Watch:
-    """Has the client of a request watched while a backend checks its password.
+class Watched(Protocol):
+    """A request whose client is watched while a backend checks its password.
 
-    Args:
-        scope: The request's. A wrapper may hand on a copy of it, and the client is still shared.
-        receive: The server's.
+    It stands in the scope for that long. A wrapper may hand on a copy of the scope, and the client
+    is still shared.
 
     Attributes:
         client: The client, once a password is checked.
+        receive: The server's.
     """
 
-    __slots__ = ("client", "receive")
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self.client: Client | None = None
-        self.receive = receive
-        scope[_WATCH] = self
-
-    def end(self, scope: Scope) -> Receive:
-        """End it, so that no view is watched, and return the `receive` for the app.
-
-        Raises:
-            ClientLeft: If the client has left, so that the app is not to be called.
-        """
-        del scope[_WATCH]
-        return self.receive if self.client is None else self.client.app_receive
+    client: "Client | None"
+    receive: Receive
 
 
 class Client:
@@ -107,12 +94,12 @@ class Client:
     @classmethod
     def of(cls, conn: HTTPConnection) -> "Client | None":
         """Return the client of a connection that is watched, and None for any other one."""
-        watch: Watch | None = conn.scope.get(_WATCH)
-        if watch is None:
+        request: Watched | None = conn.scope.get(WATCHED)
+        if request is None:
             return None
-        if watch.client is None:
-            watch.client = cls(watch.receive)
-        return watch.client
+        if request.client is None:
+            request.client = cls(request.receive)
+        return request.client
 
     @property
     def app_receive(self) -> Receive:

@@ -6,11 +6,12 @@ AuthenticationError (Starlette)
     └── TooManyAttempts           429: no check is made until later
 """
 
+import math
 from collections.abc import Mapping
 
 from starlette.authentication import AuthenticationError
 
-__all__ = ["AuthenticationUnavailable", "InvalidCredentials", "TooManyAttempts"]
+__all__ = ["AuthenticationUnavailable", "InvalidCredentials", "TooManyAttempts", "status_of"]
 
 
 class InvalidCredentials(AuthenticationError):
@@ -56,6 +57,10 @@ class AuthenticationUnavailable(AuthenticationError):
 
     Attributes:
         status_code: The status of the response: 503.
+
+    Raises:
+        TypeError: If *retry_after* is not a number.
+        ValueError: If it is negative or not finite.
     """
 
     status_code = 503
@@ -63,8 +68,12 @@ class AuthenticationUnavailable(AuthenticationError):
     def __init__(
         self, message: str = "Authentication is unavailable", *, retry_after: int = 1
     ) -> None:
+        if not isinstance(retry_after, (int, float)):
+            raise TypeError(f"retry_after must be seconds, not a {type(retry_after).__name__}")
+        if not 0 <= retry_after < math.inf:
+            raise ValueError(f"retry_after must be zero or more seconds, not {retry_after}")
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = math.ceil(retry_after)
 
 
 class TooManyAttempts(AuthenticationUnavailable):
@@ -82,3 +91,9 @@ class TooManyAttempts(AuthenticationUnavailable):
 
     def __init__(self, message: str = "Too many attempts", *, retry_after: int = 1) -> None:
         super().__init__(message, retry_after=retry_after)
+
+
+def status_of(error: AuthenticationError) -> int:
+    """Return the status of the response to *error*: its own where that is one of an error."""
+    status = getattr(error, "status_code", 401)
+    return status if isinstance(status, int) and 400 <= status <= 599 else 401

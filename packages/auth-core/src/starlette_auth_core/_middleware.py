@@ -1,6 +1,5 @@
 """Authenticates each request, and answers those whose credentials are wrong."""
 
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, TypeAlias
@@ -11,23 +10,24 @@ from starlette.authentication import (
     AuthenticationError,
 )
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._asking import ask, check_backend, forgetful
-from ._backend import check_names
-from ._disconnect import ClientLeft, Watch, dismiss
+from ._disconnect import WATCHED, Client, ClientLeft, dismiss
+from ._exceptions import status_of
 from ._refusals import (
+    POLICY_VIOLATION,
     Lines,
     challenge_lines,
     deny,
     error_response,
     merge_vary,
-    status_of,
     vary_of,
 )
+from ._results import finished, is_async
 
 __all__ = ["AuthenticationMiddleware"]
 
@@ -35,13 +35,12 @@ logger = logging.getLogger("starlette_auth_core")
 
 Observer: TypeAlias = Callable[[HTTPConnection, AuthCredentials | AuthenticationError], None]
 
-_RESPONSE_START = ("http.response.start", "websocket.http.response.start")
 _REFUSES = (
     "websocket.close",
     "websocket.http.response.start",
     "websocket.http.response.body",
 )
-_STARTS = (*_RESPONSE_START, "websocket.accept", "websocket.close")
+_STARTS = ("websocket.http.response.start", "websocket.accept", "websocket.close")
 
 
 class AuthenticationMiddleware:
@@ -86,15 +85,11 @@ class AuthenticationMiddleware:
         observer: Observer | None = None,
     ) -> None:
         check_backend(backend)
-        check_names("vary", getattr(backend, "vary", ()))
         if on_invalid not in ("reject", "anonymous"):
             raise ValueError(f'on_invalid must be "reject" or "anonymous", not {on_invalid!r}')
-        if observer is not None and (
-            not callable(observer)
-            or inspect.iscoroutinefunction(observer)
-            or inspect.iscoroutinefunction(type(observer).__call__)
-        ):
-            raise TypeError("observer must be a function that is not async: it is not awaited")
+        for name, function in (("observer", observer), ("on_error", on_error)):
+            if function is not None and (not callable(function) or is_async(function)):
+                raise TypeError(f"{name} must be a function that is not async: it is not awaited")
         self.app = app
         self.backend = backend
         self.on_error = on_error or error_response
@@ -104,102 +99,115 @@ class AuthenticationMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, a WebSocket, or hand on anything else."""
-        make_answer = _ANSWERS.get(scope["type"])
-        if make_answer is None:
+        make_exchange = _EXCHANGES.get(scope["type"])
+        if make_exchange is None:
             await self.app(scope, receive, send)
             return
-        answer = make_answer(scope, self.backend, self._vary, send)
-        watch = Watch(scope, answer.noted(receive))
+        exchange = make_exchange(self, scope, receive, send)
+        receive = exchange.receive
         try:
             try:
+                scope[WATCHED] = exchange
                 try:
-                    await ask(answer.conn, self.backend, self.observer and self._observe)
+                    await ask(exchange.conn, self.backend, self.observer and self._observe)
                 finally:
-                    # It raises where the client has left, whatever became of that on the way.
-                    receive = watch.end(scope)
+                    # No view is watched.
+                    del scope[WATCHED]
+                    if exchange.client is not None:
+                        # It raises where the client has left, whatever became of that on the way.
+                        receive = exchange.client.app_receive
             except AuthenticationError as error:
                 if self.on_invalid == "reject" or status_of(error) != 401:
                     raise
-                answer.keep(error)
-            await self.app(scope, receive, answer.send)
+                exchange.keep(error)
+            await self.app(scope, receive, exchange.send)
         except AuthenticationError as error:
-            if answer.started:
+            if exchange.started:
                 raise
-            answer.keep(error)
-            await deny(answer.conn, self.on_error(answer.conn, error), receive, answer.send)
-        except HTTPException as error:
+            exchange.keep(error)
+            await deny(exchange.conn, self.on_error(exchange.conn, error), receive, exchange.send)
+        except (HTTPException, WebSocketException) as error:
             # An endpoint that is a class lets it out. In a part of an app that has this middleware
-            # of its own, the app's handlers answer it further out, past `answer.send`.
-            answer.complete(error)
-            raise
+            # of its own, the app's handlers answer it further out, past `exchange.send`.
+            exchange.pass_on(error)
         except ClientLeft:
             await dismiss(scope, receive, send)
         finally:
-            if watch.client is not None:
-                await watch.client.close()
+            if exchange.client is not None:
+                await exchange.client.close()
 
     def _observe(
         self, conn: HTTPConnection, outcome: AuthCredentials | AuthenticationError
     ) -> None:
         try:
             assert self.observer is not None  # noqa: S101 - it is called where there is one
-            self.observer(conn, outcome)
+            finished(self.observer(conn, outcome), "observer")
         except Exception as error:  # noqa: BLE001 - it only looks on
             logger.error(  # noqa: TRY400 - the text of the error may show anything
                 "The observer of a login failed: %s", type(error).__name__
             )
 
 
-class _Answer:
-    # The response to one request, on its way out: a 401 without a challenge gets the backend's.
+class _Exchange:
+    # One request: its client, who may leave, and its response on the way out, where a 401 without a
+    # challenge gets the backend's. One object for both, since making one is a good part of what a
+    # request costs here.
 
-    __slots__ = ("_backend", "_error", "_send", "_vary", "conn", "started")
+    __slots__ = ("_error", "_middleware", "_send", "client", "conn", "receive", "started")
+
+    # Whether nobody can be answered any more.
+    ended = False
 
     def __init__(
-        self, scope: Scope, backend: AuthenticationBackend, vary: tuple[str, ...], send: Send
+        self, middleware: AuthenticationMiddleware, scope: Scope, receive: Receive, send: Send
     ) -> None:
         self.conn = HTTPConnection(scope)
+        self.receive = receive
+        self.client: Client | None = None
         self.started = False
-        self._backend = backend
         self._error: AuthenticationError | None = None
+        self._middleware = middleware
         self._send = send
-        self._vary = vary
-
-    def noted(self, receive: Receive) -> Receive:
-        return receive
 
     def keep(self, error: AuthenticationError) -> None:
-        # Not the error itself: it holds the frame that holds this answer, and in such a circle
+        # Not the error itself: it holds the frame that holds this object, and in such a circle
         # both would stay, credentials and all, until a garbage collection.
         self._error = forgetful(error)
 
     # No coroutine: handing on what the server returns is half the cost.
     def send(self, message: Message) -> Awaitable[None]:
-        if not self.started and message["type"] in _STARTS:
+        if not self.started and message["type"] == "http.response.start":
             self.started = True
-            if message["type"] in _RESPONSE_START and (self._vary or message["status"] == 401):
-                # A copy: the app may send the same message again, to somebody else.
-                message = {
-                    **message,
-                    "headers": self._completed(message["status"], message.get("headers", ())),
-                }
-        return self._send(message)
+            if message["status"] == 401 or self._middleware._vary:
+                message = self._with_headers(message)
+        # By way of a name: Python 3.11 looks `self._send(…)` up as a method first.
+        send = self._send
+        return send(message)
 
-    def complete(self, error: HTTPException) -> None:
-        # In a copy: an app may raise the same object for somebody else.
-        headers = self._completed(error.status_code, Headers(error.headers).raw)
-        if headers != Headers(error.headers).raw:
-            copy = error.__class__.__new__(error.__class__, *error.args)
-            copy.__dict__.update(error.__dict__)
-            copy.headers = Headers(raw=headers)
-            raise copy.with_traceback(error.__traceback__) from error.__cause__
+    def _with_headers(self, message: Message) -> Message:
+        # A copy: the app may send the same message again, to somebody else.
+        headers = self._completed(message["status"], message.get("headers", ()))
+        return {**message, "headers": headers}
+
+    def pass_on(self, error: HTTPException | WebSocketException) -> None:
+        if self.ended:
+            return
+        if isinstance(error, HTTPException):
+            headers = self._completed(error.status_code, Headers(error.headers).raw)
+            if headers != Headers(error.headers).raw:
+                # In a copy: an app may raise the same object for somebody else.
+                copy = error.__class__.__new__(error.__class__, *error.args)
+                copy.__dict__.update(error.__dict__)
+                copy.headers = Headers(raw=headers)
+                raise copy.with_traceback(error.__traceback__) from error.__cause__
+        raise error
 
     def _completed(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Lines:
-        lines = merge_vary(headers, self._vary)
+        lines = merge_vary(headers, self._middleware._vary)
         if status == 401:
             names = {name.lower() for name, _ in lines}
             if b"www-authenticate" not in names:
-                lines += challenge_lines(self.conn, self._backend, self._error)
+                lines += challenge_lines(self.conn, self._middleware.backend, self._error)
             if self._error is not None:
                 # It answers a credential, though the app may take the request for anonymous.
                 lines = [line for line in lines if line[0].lower() != b"cache-control"]
@@ -207,35 +215,41 @@ class _Answer:
         return lines
 
 
-class _WebSocketAnswer(_Answer):
+class _WebSocketExchange(_Exchange):
     # A WebSocket ends once. Starlette closes it for each exception, also when it was closed before,
     # as in an `on_disconnect` that asks for a scope; a server raises an error then.
 
-    __slots__ = ("_ended",)
+    __slots__ = ("ended",)
 
     def __init__(
-        self, scope: Scope, backend: AuthenticationBackend, vary: tuple[str, ...], send: Send
+        self, middleware: AuthenticationMiddleware, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        super().__init__(scope, backend, vary, send)
-        self._ended = False
-
-    def noted(self, receive: Receive) -> Receive:
         async def noting() -> Message:
             message = await receive()
             if message["type"] == "websocket.disconnect":
-                self._ended = True
+                self.ended = True
             return message
 
-        return noting
+        super().__init__(middleware, scope, noting, send)
+        self.ended = False
 
     def send(self, message: Message) -> Awaitable[None]:
-        if self._ended and message["type"] in _REFUSES:
+        kind = message["type"]
+        if self.ended and kind in _REFUSES:
             return _nothing()
-        self._ended = self._ended or message["type"] == "websocket.close"
-        return super().send(message)
+        if kind == "websocket.http.response.start":
+            if self.started:
+                # It was accepted, and can't be denied any more.
+                message = {"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""}
+                kind = "websocket.close"
+            else:
+                message = self._with_headers(message)
+        self.started = self.started or kind in _STARTS
+        self.ended = self.ended or kind == "websocket.close"
+        return self._send(message)
 
 
-_ANSWERS = {"http": _Answer, "websocket": _WebSocketAnswer}
+_EXCHANGES = {"http": _Exchange, "websocket": _WebSocketExchange}
 
 
 async def _nothing() -> None:

@@ -187,8 +187,11 @@ class PasswordStorageContract:
         hasher: ContractHasher,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        for password in ("one", "two"):
-            await users.add("alice", hasher.make(password))
+        await users.add("alice", hasher.make("one"))
+        try:
+            await users.add("alice", hasher.make("two"))
+        except Exception:  # noqa: BLE001  # Each storage has an error of its own.
+            pytest.skip("the storage has a unique constraint, and so no two users of one user-id")
         caplog.clear()
 
         for password in ("one", "two"):

@@ -13,10 +13,12 @@ from starlette.types import Receive, Send
 from starlette.websockets import WebSocket, WebSocketState
 
 from ._asking import last_asked
+from ._backend import check_names
 from ._challenges import Challenge, add_parameters
-from ._exceptions import InvalidCredentials
+from ._exceptions import InvalidCredentials, status_of
 
 __all__ = [
+    "POLICY_VIOLATION",
     "challenge_lines",
     "challenges_of",
     "deny",
@@ -25,14 +27,13 @@ __all__ = [
     "raisable",
     "refusal",
     "refusal_headers",
-    "status_of",
     "vary_of",
 ]
 
 Lines = list[tuple[bytes, bytes]]
 
-# The code of a close that refuses, RFC 6455 section 7.4.1.
-_POLICY_VIOLATION = 1008
+#: The code of a close that refuses, RFC 6455 section 7.4.1.
+POLICY_VIOLATION = 1008
 
 
 def refusal(conn: HTTPConnection, error: AuthenticationError) -> HTTPException | WebSocketException:
@@ -61,14 +62,8 @@ def raisable(
 ) -> HTTPException | WebSocketException:
     """Return the exception that makes the framework send this response."""
     if not _takes_response(conn):
-        return WebSocketException(_POLICY_VIOLATION)
+        return WebSocketException(POLICY_VIOLATION)
     return HTTPException(status, detail, headers=Headers(raw=headers))
-
-
-def status_of(error: AuthenticationError) -> int:
-    """Return the status of the response to *error*: its own where that is one of an error."""
-    status = getattr(error, "status_code", 401)
-    return status if isinstance(status, int) and 400 <= status <= 599 else 401
 
 
 def refusal_headers(conn: HTTPConnection, error: AuthenticationError) -> Lines:
@@ -76,7 +71,8 @@ def refusal_headers(conn: HTTPConnection, error: AuthenticationError) -> Lines:
     asked = last_asked(conn)
     headers = [(b"cache-control", b"no-store")]
     retry_after = getattr(error, "retry_after", None)
-    if retry_after is not None:
+    # An error of the app's own may have anything there.
+    if isinstance(retry_after, (int, float)) and math.isfinite(retry_after):
         headers.append((b"retry-after", str(max(0, math.ceil(retry_after))).encode()))
     if asked is not None:
         if status_of(error) == 401:
@@ -102,10 +98,16 @@ def challenge_lines(
 
 
 def vary_of(backend: object) -> tuple[str, ...]:
-    """Return the names that *backend*, and those that it wraps, have in `vary`, each once."""
+    """Return the names that *backend*, and those that it wraps, have in `vary`, each once.
+
+    Raises:
+        TypeError: If a `vary` is a string, in which each letter would be a name.
+    """
     names: dict[str, str] = {}
     for each in _with_wrapped(backend):
-        for name in getattr(each, "vary", ()):
+        own = getattr(each, "vary", ())
+        check_names("vary", own)
+        for name in own:
             names.setdefault(name.lower(), name)
     return tuple(names.values())
 
@@ -156,7 +158,7 @@ async def deny(conn: HTTPConnection, response: Response, receive: Receive, send:
     if _takes_response(conn):
         await response(conn.scope, receive, send)
     else:
-        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
 
 
 def _takes_response(conn: HTTPConnection) -> bool:

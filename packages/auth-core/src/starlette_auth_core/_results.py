@@ -4,12 +4,22 @@ A forgotten `await` and an empty result of a database must not let anybody in.
 """
 
 import functools
+import inspect
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import Any, Literal, TypeAlias, TypeVar
 
-__all__ = ["as_bool", "awaitable", "finished", "is_unfinished", "named", "user_or_none"]
+__all__ = [
+    "as_bool",
+    "awaitable",
+    "close_unawaited",
+    "finished",
+    "is_async",
+    "is_unfinished",
+    "named",
+    "user_or_none",
+]
 
 T = TypeVar("T")
 
@@ -59,6 +69,8 @@ def as_bool(answer: object, hook: str) -> bool:
         TypeError: If the answer is true without being a bool or an int, which some databases
             return for one: a tuple, say, is true whatever it holds.
     """
+    if type(answer) is bool:
+        return answer
     if finished(answer, hook) and not isinstance(answer, int):
         raise TypeError(f"{hook} must return a bool; it returned {named(answer)}")
     return bool(answer)
@@ -81,6 +93,15 @@ def is_unfinished(result: object) -> bool:
     return _kind(cls) == "unfinished"
 
 
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether calling *function* makes a coroutine."""
+    # An object may be called too, as Starlette allows for endpoints, and be wrapped in a partial.
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = getattr(function, "__call__", None)  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
 def named(value: object) -> str:
     """Describe an object by its class only: its `repr` may show a secret."""
     return f"an object of the class {type(value).__qualname__}"
@@ -98,9 +119,15 @@ def _kind(cls: type[Any]) -> _Kind:
     return "own"
 
 
-def _unfinished(result: object, hook: str) -> TypeError:
+def close_unawaited(result: object) -> None:
+    """Close a coroutine; otherwise Python warns that it was never awaited."""
     if isinstance(result, CoroutineType):
-        result.close()  # Otherwise Python warns that it was never awaited.
+        result.close()
+
+
+def _unfinished(result: object, hook: str) -> TypeError:
+    close_unawaited(result)
+    if isinstance(result, CoroutineType):
         return TypeError(f"{result.__qualname__} was not awaited: write `return await …` in {hook}")
     return TypeError(
         f"{hook} returned {named(result)}, which is not a result yet: write `return await …`, or "

@@ -40,11 +40,11 @@ async def finish(name: str, call: Awaitable[_ResultT], seconds: float | None) ->
 
 
 def check_row(name: str, row: object) -> None:
-    """Raise a `TypeError` unless *row*, which the method *name* returned, is a row."""
+    """Raise a `TypeError` unless *row*, which came out of *name*, is a row."""
     missing = [field for field in _ROW_FIELDS if not hasattr(row, field)]
     if missing:
         raise TypeError(
-            f"{name} of the store returned {named(row)}, which is not the row of a token: "
+            f"{name} returned {named(row)}, which is not the row of a token: "
             f"it lacks {', '.join(missing)}"
         )
 

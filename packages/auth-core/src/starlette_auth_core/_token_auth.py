@@ -5,6 +5,7 @@ and `APIKeyAuth` are the same schemes over `Tokens`.
 """
 
 from collections.abc import Mapping, Sequence
+from types import CoroutineType
 from typing import Any, ClassVar
 
 from starlette.authentication import AuthCredentials
@@ -86,16 +87,20 @@ class BaseTokenAuth(AuthBackend[UserT]):
             if self.prefix is not None and not is_well_formed(token, self.prefix):
                 pass
             elif type(self).resolve is BaseTokenAuth.resolve:
-                # The default of `resolve`, in place: one coroutine less for most requests.
-                user = user_or_none(await awaitable(self.verify(token), "verify"), "verify")
-                scopes = () if user is None else self.get_scopes(user)
+                # The default of `resolve`, in place, up to what is granted: a coroutine and some
+                # calls less for most requests.
+                pending = self.verify(token)
+                if type(pending) is not CoroutineType:
+                    awaitable(pending, "verify")
+                user = user_or_none(await pending, "verify")
+                if user is not None:
+                    return SchemeCredentials(self.get_scopes(user), self.scheme), user
             else:
                 user, scopes = _as_pair(await awaitable(self.resolve(token), "resolve"))
         except InvalidCredentials as error:
-            if error.parameters is None:
-                error.parameters = self._failure
-            error.scheme = error.scheme or self.scheme
-            raise
+            if error.parameters is not None and error.scheme is not None:
+                raise
+            raise self._explained(error).with_traceback(error.__traceback__) from error.__cause__
         except TimeoutError as error:
             raise AuthenticationUnavailable from error
         if user is None:
@@ -149,6 +154,14 @@ class BaseTokenAuth(AuthBackend[UserT]):
     def _read(self, conn: HTTPConnection) -> str | None:
         return read_token(conn, self.scheme, self._grammar, max_size=self.max_credentials_size)
 
+    def _explained(self, error: InvalidCredentials) -> InvalidCredentials:
+        # A copy: an app may raise the same object for somebody else.
+        copy = error.__class__.__new__(error.__class__, *error.args)
+        copy.__dict__.update(error.__dict__)
+        copy.scheme = error.scheme or self.scheme
+        copy.parameters = self._failure if error.parameters is None else error.parameters
+        return copy
+
     def _grant(self, scopes: Sequence[str]) -> AuthCredentials:
         return SchemeCredentials(scopes, self.scheme)
 
@@ -190,7 +203,7 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
     """Authentication by a bare token in a header of its own, such as `X-API-Key: <token>`.
 
     Attributes:
-        header: The name of the header, case-insensitive. It is part of `vary`.
+        header: The name of the header, case-insensitive. It is added to `vary`.
         scheme: The name that the challenge goes by. No such scheme is registered: the name is for
             people.
 
@@ -200,11 +213,6 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
 
     scheme = "ApiKey"
     header: str = "X-API-Key"
-
-    @property
-    def vary(self) -> Sequence[str]:  # type: ignore[override]  # a subclass may still set it
-        """The header fields that decide who asks: `header`."""
-        return (self.header,)
 
     def openapi_scheme(self) -> Mapping[str, Any] | None:
         """Return the OpenAPI security scheme of the header; see `AuthBackend.openapi_scheme`."""
@@ -217,6 +225,8 @@ class BaseAPIKeyAuth(BaseTokenAuth[UserT]):
         if not is_token(self.header):
             raise ValueError(f"invalid header name {self.header!r} (must be an RFC 9110 token)")
         super()._check_settings()
+        if self.header.lower() not in map(str.lower, self.vary):
+            self.vary = (*self.vary, self.header)
 
 
 class TokenAuth(BaseTokenAuth[UserT]):

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after
@@ -44,11 +44,14 @@ class TokenStoreContract:
 
     Attributes:
         extra: Fields of the app that the store's rows have, with values to test them by.
+        refused: Names that `insert` refuses as fields of the app, in a storage that knows its
+            columns: the primary key, the foreign key, and a name that is not a column.
     """
 
     pytestmark: ClassVar[pytest.MarkDecorator] = pytest.mark.anyio
 
     extra: ClassVar[Mapping[str, Any]] = {}
+    refused: ClassVar[Sequence[str]] = ()
 
     async def lock_out(self, user: Any) -> None:
         """Make *user* one who may not log in any more; override it to have that tested.
@@ -57,6 +60,14 @@ class TokenStoreContract:
             user: One of `users`.
         """
         pytest.skip("override lock_out to test users who may not log in")
+
+    async def delete_user(self, user: Any) -> None:
+        """Delete *user* from the storage; override it to have that tested.
+
+        Args:
+            user: One of `users`.
+        """
+        pytest.skip("override delete_user to test users who are deleted")
 
     # Rows and their digests.
 
@@ -143,6 +154,22 @@ class TokenStoreContract:
         assert digest not in _digests(await store.list(users[0]))
         assert await store.find(other.digest) is not None
 
+    async def test_user_who_is_deleted(self, store: Store, users: Users) -> None:
+        row, other = await _insert(store, users[0]), await _insert(store, users[1])
+        await self.delete_user(users[0])
+        assert await store.find(row.digest) is None
+        digest = _new_digest()
+        with pytest.raises(ValueError):  # noqa: PT011  # Each storage has words of its own.
+            await _insert(store, users[0], digest=digest)
+        assert await store.find(digest) is None
+        assert await store.find(other.digest) is not None
+
+    async def test_field_that_is_not_the_apps_is_refused(self, store: Store, users: Users) -> None:
+        for name in (*self.refused, *(("last_used_at",) if self.refused else ())):
+            with pytest.raises((TypeError, ValueError)):
+                await _insert(store, users[0], **{name: cast("Any", None)})
+            assert list(await store.list(users[0])) == []
+
     # The end of a row.
 
     @pytest.mark.parametrize("end", [None, NOON + HOUR])
@@ -200,12 +227,12 @@ class TokenStoreContract:
 
     async def test_first_use_is_stored(self, store: Store, users: Users) -> None:
         row = await _touchable(store, users[0])
-        other = await _insert(store, users[0])
+        others = [await _insert(store, user) for user in users]
         assert await store.touch(row, NOON + HOUR, unless_since=NOON)
         touched = await _find(store, row)
         assert _utc(touched.last_used_at) == NOON + HOUR
         assert (_utc(touched.created_at), touched.expires_at) == (NOON, None)
-        assert (await _find(store, other)).last_used_at is None
+        assert [(await _find(store, other)).last_used_at for other in others] == [None, None]
 
     async def test_use_is_stored_where_the_last_one_is_older(
         self, store: Store, users: Users

@@ -63,11 +63,18 @@ class Grammar:
 
     characters: bytes
     padding: bytes = b""
+    _table: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Leaves each of the characters as it is, and changes every other byte. A token is looked at
+        # in each request, and to delete the characters from it takes twice the time.
+        table = bytes(byte if byte in self.characters else 255 - byte for byte in range(256))
+        object.__setattr__(self, "_table", table)
 
     def matches(self, token: bytes) -> bool:
         """Return whether *token* follows the grammar, in linear time."""
         secret = token.rstrip(self.padding) if self.padding else token
-        return secret != b"" and not secret.translate(None, self.characters)
+        return secret != b"" and secret.translate(self._table) == secret
 
 
 #: Visible ASCII without spaces: the grammar of `Authorization: Token …` and `X-API-Key: …`.
@@ -100,7 +107,15 @@ def read_basic(
             to be exactly what an encoder of RFC 4648 section 4 writes, padding and zero trailing
             bits included (sections 3.2 and 3.5), so that each meaning has one text.
     """
-    token = _read_scheme(conn, b"basic")
+    secret = _read_pair(conn, fallback_charset, max_size)
+    return None if secret is None else BasicCredentials(*secret)
+
+
+def _read_pair(
+    conn: HTTPConnection, fallback_charset: str | None, max_size: int
+) -> tuple[str, str] | None:
+    """Do as `read_basic` does, at half the cost of its frozen object."""
+    token = _read_header(conn, b"authorization", b"basic")
     if token is None:
         return None
     if len(token) > max_size:
@@ -110,7 +125,7 @@ def read_basic(
         raise InvalidCredentials
     # The user-id ends at the first colon; the password may hold more of them.
     username, _, password = secret.partition(":")
-    return BasicCredentials(username, password)
+    return username, password
 
 
 def read_token(
@@ -135,7 +150,7 @@ def read_token(
     Raises:
         InvalidCredentials: If the header is of the scheme, and malformed or too long.
     """
-    token = _read_scheme(conn, _lowered(scheme))
+    token = _read_header(conn, b"authorization", _lowered(scheme))
     if token is None:
         return None
     if len(token) > max_size or not grammar.matches(token):
@@ -187,7 +202,8 @@ def _lowered(name: str) -> bytes:
     return name.lower().encode("ascii")
 
 
-def _read_header(conn: HTTPConnection, name: bytes) -> bytes | None:
+def _read_header(conn: HTTPConnection, name: bytes, scheme: bytes | None = None) -> bytes | None:
+    # The value of a header; or, given a scheme, the credentials of that scheme in it.
     scope = conn.scope
     if type(scope["headers"]) is not list:
         # An iterator can be read only once: the next backend and the app would see no headers.
@@ -200,13 +216,11 @@ def _read_header(conn: HTTPConnection, name: bytes) -> bytes | None:
             if token is not None:
                 raise InvalidCredentials
             token = secret
-    return None if token is None else token.strip(_BLANKS)
-
-
-def _read_scheme(conn: HTTPConnection, scheme: bytes) -> bytes | None:
-    token = _read_header(conn, b"authorization")
     if token is None:
         return None
+    token = token.strip(_BLANKS)
+    if scheme is None:
+        return token
     # The first word is a credential where a client forgot to name the scheme.
     secret, _, token = token.partition(b" ")
     if secret.lower() == scheme:

@@ -18,7 +18,7 @@ __all__ = [
     "read_hash",
 ]
 
-RowT = TypeVar("RowT")
+_RowT = TypeVar("_RowT")
 
 
 def check_hasher(hasher: object) -> None:
@@ -40,15 +40,15 @@ def check_hasher(hasher: object) -> None:
 
 
 def exactly_one(
-    rows: Iterable[RowT],
+    rows: Iterable[_RowT],
     value: str,
     *,
-    read: Callable[[RowT], object],
+    read: Callable[[_RowT], object],
     model: str,
     field: str,
     logger: Logger,
     ignore_padding: bool = False,
-) -> RowT | None:
+) -> _RowT | None:
     """Return the one row whose field is exactly the value that was looked for.
 
     Some collations take `alice`, `ALICE`, `alicé` and `alice ` for the same, so the rows of a query
@@ -69,7 +69,7 @@ def exactly_one(
         The row. None where there is none, and where there are several, which is logged.
     """
 
-    def matches(row: RowT) -> bool:
+    def matches(row: _RowT) -> bool:
         stored = read(row)
         if stored == value:
             return True

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Generic, cast
 
 from anyio import fail_after
@@ -15,7 +16,8 @@ from anyio.lowlevel import checkpoint
 
 from ._grammar import is_reserved_scope, is_scope_token
 from ._memory import MemoryTokenStore
-from ._results import named, user_or_none
+from ._results import close_unawaited, is_unfinished, named, user_or_none
+from ._settled import settled
 from ._store_calls import check_extra, check_row, finish, wait
 from ._token_format import check_prefix, digest_token, generate_token, is_well_formed
 from ._token_store import TokenRow, TokenStore
@@ -185,6 +187,7 @@ class Tokens(Generic[_UserT, _RowT]):
         _check_span("overlap", overlap, timedelta())
         now = _whole(self._now())
         _end(now, expires_in)
+        check_row("The caller of rotate", row)
         old: Any = await self._find(cast("TokenRow", row).digest)
         if old is None or _has_expired(old, self._now()):
             raise ValueError(
@@ -195,12 +198,12 @@ class Tokens(Generic[_UserT, _RowT]):
         if expires_in is None and end is not None:
             expires_in = end - cast("datetime", _utc(old.created_at))
         expires_at = _end(now, expires_in)
-        ends = _whole(now + overlap)
-        if end is not None:
+        ends = _sum(now, overlap) or end
+        if end is not None and ends is not None:
             ends = min(ends, end)
         extra = check_extra(self._store.extra(old))  # noqa: S610  # Not Django's.
         token = generate_token(prefix)
-        rotation = _Rotation(token, old, end, ends)
+        rotation = _Rotation(token, old, end, ends, now, extra)
         try:
             rotation.new = new = await self._insert(
                 old.user, token, old.scopes, (now, expires_at), extra
@@ -210,10 +213,10 @@ class Tokens(Generic[_UserT, _RowT]):
             # The caller of a cancelled rotation would never see the token.
             await checkpoint()
         except BaseException:
-            await self._undo(rotation)
+            await settled(partial(self._undo, rotation))
             raise
         if not rotation.moved:
-            await self._undo(rotation)
+            await settled(partial(self._undo, rotation))
             raise ValueError("the token can't be rotated: its row was changed meanwhile")
         return token, new
 
@@ -281,7 +284,7 @@ class Tokens(Generic[_UserT, _RowT]):
         row = await self._wait("find", self._store.find(digest))
         if user_or_none(row, "find of the store") is None:
             return None
-        check_row("find", row)
+        check_row("find of the store", row)
         user = user_or_none(cast("TokenRow", row).user, "find of the store")
         return None if user is None else row
 
@@ -302,7 +305,7 @@ class Tokens(Generic[_UserT, _RowT]):
             **extra,
         )
         row = await self._wait("insert", inserting)
-        check_row("insert", row)
+        check_row("insert of the store", row)
         return row
 
     async def _touch(self, row: Any, now: datetime, every: timedelta) -> Any:
@@ -322,15 +325,14 @@ class Tokens(Generic[_UserT, _RowT]):
         if _utc(row.last_used_at) != now:
             try:
                 row.last_used_at = now
-            except AttributeError:  # It is frozen.
+            except Exception:  # noqa: BLE001  # It is frozen, and each library has its own error.
                 return await self._find(row.digest)
         return row
 
     async def _undo(self, rotation: "_Rotation") -> None:
         for step in (self._delete_new, self._restore_old):
             try:
-                # The task may be cancelled, and then every other `await` would raise.
-                with fail_after(_UNDO_SECONDS, shield=True):
+                with fail_after(_UNDO_SECONDS):
                     await step(rotation)
             except Exception as error:  # noqa: BLE001  # The error that led here is the one to raise.
                 _logger.error(  # noqa: TRY400  # A traceback would show digests.
@@ -346,13 +348,26 @@ class Tokens(Generic[_UserT, _RowT]):
             await self._wait("delete", self._store.delete(new))
 
     async def _restore_old(self, rotation: "_Rotation") -> None:
-        # Where it is not known whether `expire` was done, the stored end shows it. Another rotation
-        # of the same second may have set the same end, which would be undone too.
         if rotation.moved is False or rotation.ends == rotation.end:
             return
         row: Any = await self._find(rotation.old.digest)
-        if row is not None and _utc(row.expires_at) == rotation.ends:
+        if row is None or _utc(row.expires_at) != rotation.ends:
+            return
+        # Where `expire` was broken off, it may have been done all the same. But the end may be that
+        # of another rotation in the same second, and its old token must not work again.
+        if rotation.moved or not await self._is_rotated_by_another(rotation):
             await self._wait("expire", self._store.expire(row, rotation.end))
+
+    async def _is_rotated_by_another(self, rotation: "_Rotation") -> bool:
+        rows: Sequence[Any] = await self._wait("list", self._store.list(rotation.old.user))
+        own = {rotation.old.digest, digest_token(rotation.token)}
+        return any(
+            row.digest not in own
+            and _utc(row.created_at) == rotation.now
+            and row.scopes == rotation.old.scopes
+            and self._store.extra(row) == rotation.extra  # noqa: S610  # Not Django's.
+            for row in rows
+        )
 
     async def _wait(self, name: str, call: Awaitable[_ResultT]) -> _ResultT:
         return await wait(name, call, self.query_timeout)
@@ -374,7 +389,9 @@ class _Rotation:
     token: str
     old: Any
     end: datetime | None  # of the old token, as it was
-    ends: datetime  # and as it becomes
+    ends: datetime | None  # and as it becomes
+    now: datetime
+    extra: Mapping[str, Any]
     new: Any = None
     moved: bool | None = False  # whether the old one has its new end; None: not known
 
@@ -399,7 +416,19 @@ def _end(now: datetime, expires_in: timedelta | None) -> datetime | None:
     if expires_in is None:
         return None
     _check_span("expires_in", expires_in, timedelta.resolution)
-    return _whole(now + expires_in)
+    # In less than a second the token would have ended before it is used.
+    end = _sum(now, max(expires_in, timedelta(seconds=1)))
+    if end is None:
+        raise ValueError("expires_in is too long: use None for a token that does not expire")
+    return end
+
+
+def _sum(now: datetime, span: timedelta) -> datetime | None:
+    # None: after the last year of datetime.
+    try:
+        return _whole(now + span)
+    except OverflowError:
+        return None
 
 
 def _join(scopes: Sequence[str] | None) -> str | None:
@@ -424,5 +453,8 @@ def _check_span(name: str, span: timedelta, least: timedelta) -> None:
 
 
 def _check_user(user: object) -> None:
+    if is_unfinished(user):
+        close_unawaited(user)
+        raise TypeError(f"user must be a user; got {named(user)}: await it before")
     if user_or_none(user, "the user") is None:
         raise TypeError(f"user must be a user; got {named(user)}")

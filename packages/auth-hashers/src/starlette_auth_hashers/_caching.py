@@ -70,6 +70,11 @@ class CachingHasher(BaseHasher):
 
     def _start_afresh(self) -> None:
         self._key = secrets.token_bytes(hashlib.blake2b.MAX_KEY_SIZE)
+        # Copied for each password, which takes half the time of making one with the key.
+        self._keyed = {
+            purpose: hashlib.blake2b(key=self._key, person=purpose, digest_size=32)
+            for purpose in (b"pair", b"update", b"dummy")
+        }
         # The digest of a right pair -> when to forget it. All stay equally long, so the oldest
         # comes first.
         self._known: OrderedDict[bytes, float] = OrderedDict()
@@ -150,21 +155,24 @@ class CachingHasher(BaseHasher):
     def _begin_check(self, hashed: str | None) -> Callable[[bool], None]:
         return self.hasher._begin_check(hashed)
 
-    async def _check(self, secret: str, hashed: str | None) -> bool:
+    async def _finish_check(
+        self, tell: Callable[[bool], None], secret: str, hashed: str | None
+    ) -> bool:
+        # Without the coroutine of a `_check`, for those that are known.
         digest = self._digest(b"pair", secret, hashed)
-        if self._is_known(digest):
-            return True
-        return await self._share(digest, lambda: self.verify_sync(secret, hashed))
+        valid = self._is_known(digest) or await self._share(
+            digest, lambda: self.verify_sync(secret, hashed)
+        )
+        tell(valid)
+        return valid
 
     def _digest(self, purpose: bytes, secret: str, other: str | None) -> bytes:
         require_text(secret, other)
         password = secret.encode("utf-8", "surrogatepass")
+        token = (other or "").encode("utf-8", "surrogatepass")
+        digest = self._keyed[purpose].copy()
         # The length in front keeps the two apart: `ab`, `c` is not `a`, `bc`.
-        digest = hashlib.blake2b(
-            len(password).to_bytes(8), key=self._key, person=purpose, digest_size=32
-        )
-        digest.update(password)
-        digest.update((other or "").encode("utf-8", "surrogatepass"))
+        digest.update(b"%d:%b%b" % (len(password), password, token))
         return digest.digest()
 
     def _is_known(self, digest: bytes) -> bool:

@@ -1,6 +1,6 @@
 """Backends that are tried one after the other, and what a failure asks for then."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.authentication import AuthCredentials, AuthenticationBackend
@@ -31,6 +31,12 @@ class MultiAuth(AuthBackend[Any]):
 
     def __init__(self, backends: Iterable[AuthenticationBackend]) -> None:
         self.backends: tuple[AuthenticationBackend, ...] = tuple(backends)
+        # Those of the backends, in order and each once.
+        names: dict[str, str] = {}
+        for each in (self, *self.backends):
+            for field in getattr(each, "vary", ()):
+                names.setdefault(field.lower(), field)
+        self.vary = tuple(names.values())
         name = type(self).__name__
         if not self.backends:
             raise ValueError(f"{name} needs at least one backend")
@@ -63,15 +69,6 @@ class MultiAuth(AuthBackend[Any]):
             if result is not None:
                 return result
         return None
-
-    @property
-    def vary(self) -> Sequence[str]:  # type: ignore[override]  # a subclass may still set it
-        """The header fields that decide who asks: those of all backends, in order, each once."""
-        names: dict[str, str] = {}
-        for backend in self.backends:
-            for name in getattr(backend, "vary", ()):
-                names.setdefault(name.lower(), name)
-        return tuple(names.values())
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
         """Return the challenges of all backends, in order and each once.
