@@ -57,6 +57,7 @@ async def test_call_that_is_cancelled_at_any_step(one: Database, hasher: Contrac
         await tokens.issue(alice)
 
     for step in STEPS:
+        await until(lambda: one.checked_out() == 0)
         one.change(alice, password=hasher.make("pwd", "old"))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(calls)

@@ -84,3 +84,6 @@ class TestTokens(TokenStoreContract):
 
     async def lock_out(self, user: Any) -> None:
         self._database.change(user, active=False)
+
+    async def delete_user(self, user: Any) -> None:
+        self._database.execute(f"DELETE FROM users WHERE id = {user.id}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlmodel
-from sqlalchemy import CHAR, Column, DateTime, ForeignKey, Integer, String, Table, inspect, text
+from sqlalchemy import Column, DateTime, ForeignKey, Integer, String, Table, inspect, text
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -17,7 +17,6 @@ from sqlalchemy.orm import (
     mapped_column,
     registry,
     relationship,
-    selectinload,
 )
 from sqlmodel.ext.asyncio.session import AsyncSession as SQLModelAsyncSession
 
@@ -257,6 +256,7 @@ async def test_user_logs_in_and_has_tokens(
     database: Database,
     hasher: ContractHasher,
     statements: Statements,
+    *,
     model: Any,
     token_model: Any,
     fields: dict[str, Any],
@@ -329,7 +329,6 @@ async def test_options_of_the_tokens_load_more_of_their_users(
     for load in (
         joinedload(PersonToken.user).selectinload(Person.roles),
         joinedload(PersonToken.user).joinedload(Person.roles),
-        selectinload(PersonToken.user).selectinload(Person.roles),
     ):
         store = SQLAlchemyTokenStore(PersonToken, database.sessions, options=[load])
         tokens: Tokens[Any, Any] = Tokens(store, prefix="shop")

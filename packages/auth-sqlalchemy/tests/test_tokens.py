@@ -17,7 +17,6 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
     inspect,
-    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy_databases import CASES, SQLITE, Token, User, dispose, sync
@@ -127,7 +126,7 @@ async def test_finding_is_one_query_and_an_update_where_it_is_due(
         (6, ["SELECT", "UPDATE"]),
     ):
         clock.time = NOON + timedelta(minutes=minutes)
-        row = await tokens.find(token)
+        row: Any = await tokens.find(token)
         assert [statement.split()[0] for statement in statements.seen] == expected
         statements.clear()
         assert row.last_used_at == (clock.time if len(expected) == 2 else NOON)
@@ -160,7 +159,7 @@ async def test_times_are_aware_and_in_utc(database: Database, model: Any) -> Non
         tokens, clock = tokens_of(SQLAlchemyTokenStore(model, sessions))
         hour = timedelta(hours=1)
         token, issued = await tokens.issue(user, expires_in=hour)
-        found = await tokens.find(token)
+        found: Any = await tokens.find(token)
         _, rotated = await tokens.rotate(found, overlap=timedelta(minutes=5))
         for row, end in ((issued, hour), (found, hour), (rotated, hour)):
             assert row.created_at == NOON
@@ -263,7 +262,7 @@ async def test_columns_of_the_app(database: Database) -> None:
         member = database.add(Member(number="7"))
         store = SQLAlchemyTokenStore(RichToken, database.sessions)
         tokens, _ = tokens_of(store)
-        own = {"name": "laptop", "project": "Blue", "slug": "s", "code": "c", "label": "l"}
+        own: Any = {"name": "laptop", "project": "Blue", "slug": "s", "code": "c", "label": "l"}
         _, row = await tokens.issue(member, **own)
         assert {name: getattr(row, name) for name in own} == own
         assert row.upper == "BLUE"
@@ -275,8 +274,9 @@ async def test_columns_of_the_app(database: Database) -> None:
         assert plain.project == "none"
 
         for name in ("id", "member_id", "upper", "version", "user_id", "nick", "project_name"):
+            wrong: Any = {name: "1"}
             with pytest.raises(TypeError, match=f"no column for the app to set: {name}"):
-                await tokens.issue(member, **{name: "1"})
+                await tokens.issue(member, **wrong)
         assert len(await tokens.list(member)) == 2
 
 

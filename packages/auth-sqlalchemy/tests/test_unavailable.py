@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +182,7 @@ async def test_connection_that_was_cut_fails_once(
 
 @everywhere
 async def test_no_connection_is_free(database: Database, hasher: ContractHasher, log: Log) -> None:
-    pool = {"pool_size": 1, "max_overflow": 0, "pool_timeout": SOON}
+    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": SOON}
     async with app_of(database, hasher, **pool) as (app, engine):
         taken = await _take(engine)
         for attempt in app.attempts():
