@@ -188,17 +188,15 @@ def brief(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with nothing but what it declares, and measure its coverage."""
-    install_from_tree(session, package, beside=tools("coverage", "dependencies", "parallel"))
+    install_from_tree(session, package, beside=tools("coverage", "dependencies"))
     with session.chdir(f"packages/{package}"):
         session.run("deptry", "src")
     env = {"COVERAGE_FILE": f".coverage.{package}"}
-    session.run("coverage", "erase", env=env)
     session.run(
-        *("coverage", "run", f"--source={import_name(package)}", "-m"),
-        *("pytest", *PARALLEL, f"packages/{package}/tests", *session.posargs),
+        *("pytest", *PARALLEL, f"--cov={import_name(package)}", "--cov-report="),
+        *(f"packages/{package}/tests", *session.posargs),
         env=env,
     )
-    session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", env=env)
 
 
