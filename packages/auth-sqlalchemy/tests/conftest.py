@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy_databases import (
@@ -108,6 +110,12 @@ async def nothing_left_behind(anyio_backend: Any) -> AsyncIterator[None]:
     yield
     while _tasks:
         await asyncio.wait(_tasks)
+    for thread in threading.enumerate():  # aiosqlite's, after a file that could not be opened
+        if "_connection_worker_thread" in thread.name:
+            thread.join()
+    # Now the event loop lets go of what the threads gave it, and of transports that were closed.
+    for _ in range(3):
+        await checkpoint()
 
 
 @pytest.fixture
