@@ -395,6 +395,39 @@ class TestAuthorize:
         assert lines(caught.value) == [f'{BEARER}, error="insufficient_scope", scope="write a b"']
         assert lines(caught.value, "cache-control") == ["no-store"]
 
+    async def test_so_is_one_whose_backend_is_wrapped(self, connect: Connect) -> None:
+        class Wrapper(AuthenticationBackend):
+            def __init__(self) -> None:
+                self.backend = BearerAuth()
+
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                return await self.backend.authenticate(conn)
+
+            def challenges(self, conn: HTTPConnection) -> Any:
+                shown = BasicAuth().challenges(conn), self.backend.challenges(conn)
+                return (*shown[0], *shown[1], *shown[1]) if conn is not None else ()
+
+        conn = connect(b"Bearer good")
+        await authenticate(conn, Wrapper())
+        with pytest.raises(HTTPException) as caught:
+            authorize(conn, "write")
+        assert lines(caught.value) == [f'{BEARER}, error="insufficient_scope", scope="write"']
+
+    async def test_a_backend_of_starlettes_has_no_scheme(self, connect: Connect) -> None:
+        conn = connect(b"Bearer good")
+        await authenticate(conn, ForeignAuth())
+        with pytest.raises(HTTPException) as caught:
+            authorize(conn, "write")
+        assert (caught.value.status_code, lines(caught.value)) == (403, [])
+
+    async def test_a_403_varies_with_what_the_backend_reads(self, connect: Connect) -> None:
+        conn = connect((b"x-api-key", b"good"))
+        await authenticate(conn, KeyAuth())
+        with pytest.raises(HTTPException) as caught:
+            authorize(conn, "write")
+        assert caught.value.status_code == 403
+        assert lines(caught.value, "vary") == ["X-API-Key"]
+
     async def test_a_user_of_another_scheme_gets_no_challenge(self, connect: Connect) -> None:
         conn = connect(b"Basic YWxpY2U6c2VjcmV0")
         await authenticate(conn, BasicAuth())
@@ -657,6 +690,15 @@ class TestRequiresMiddleware:
 
         await app({**websocket(denial=False).scope, "path": "/"}, receive, send)
         assert [message["code"] for message in sent] == [1008]
+
+    async def test_the_body_reaches_the_app(self, fetch: Fetch) -> None:
+        async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+            body = await Request(scope, receive).body()
+            await PlainTextResponse(f"{len(body)} bytes")(scope, receive, send)
+
+        guarded = RequiresMiddleware(echo, "authenticated")
+        app = AuthenticationMiddleware(guarded, BearerAuth())
+        assert (await fetch(app, method="POST", bearer="good")).text == "0 bytes"
 
     async def test_what_is_neither_passes(self) -> None:
         seen: list[str] = []
