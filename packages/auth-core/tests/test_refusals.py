@@ -228,6 +228,30 @@ class TestAuthenticate:
             await authenticate(conn, two)
         assert len(conn.scope["starlette_auth_core.asked"]) == 2
 
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (AuthenticationUnavailable("Down", retry_after=7), 503),
+            (TooManyAttempts("Slowly", retry_after=8), 429),
+            (Payment("Pay"), 402),
+        ],
+    )
+    async def test_a_refusal_is_remembered_whole(
+        self, error: AuthenticationError, status: int, connect: Connect
+    ) -> None:
+        class Failing(BearerAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                raise error
+
+        conn, backend = connect(b"Bearer good"), Failing()
+        refusals = []
+        for _ in range(2):
+            with pytest.raises(HTTPException) as caught:
+                await authenticate(conn, backend)
+            refusals.append((caught.value.detail, lines(caught.value, "retry-after")))
+            assert caught.value.status_code == status
+        assert refusals[0] == refusals[1]
+
     async def test_an_error_of_any_form_is_remembered(self, connect: Connect) -> None:
         class Locked(AuthenticationError):
             def __new__(cls, until: str) -> "Locked":
