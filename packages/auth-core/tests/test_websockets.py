@@ -364,7 +364,7 @@ class TestTheLastCall:
             raise NotImplementedError
 
         scope: Scope = {"type": "websocket", "path": "/", "headers": []}
-        scope |= {"auth": AuthCredentials(), "user": UnauthenticatedUser()}
+        scope.update(auth=AuthCredentials(), user=UnauthenticatedUser())
         websocket = WebSocket(scope, receive, send)
         for _ in kinds:
             await websocket.receive()
