@@ -53,6 +53,7 @@ ABSENT = {
     "auth-hashers": ["starlette", "sqlalchemy", "starlette_auth_core"],
     "auth-multi": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_orm"],
     "auth-orm": ["passlib", "starlette_auth_hashers", "starlette_auth_multi"],
+    "auth-sqlalchemy": ["orm", "passlib", "starlette_auth_hashers", "starlette_auth_orm"],
     "auth-toolkit": [],
 }
 
@@ -64,6 +65,7 @@ SLOW = {
     "auth-core": ["test_servers.py"],
     "auth-hashers": ["test_cli.py", "test_migration.py", "test_passlib.py", "test_workers.py"],
     "auth-orm": ["test_kill.py"],
+    "auth-sqlalchemy": ["test_kill.py"],
     "auth-toolkit": ["test_documented_examples.py", "test_release_0_5_0_hashes.py"],
 }
 
@@ -218,6 +220,13 @@ def sqlalchemy_1_4_servers(session: nox.Session) -> None:
     test_on_sqlalchemy_1_4(session, "-k", "postgresql or mysql")
 
 
+@nox.session(name="sqlalchemy-2.0", default=False, tags=["full"])
+def sqlalchemy_2_0(session: nox.Session) -> None:
+    """Test auth-sqlalchemy on the older of the two SQLAlchemys that it runs on."""
+    install_from_tree(session, "auth-sqlalchemy", options=["sqlalchemy<2.1"])
+    session.run("pytest", "packages/auth-sqlalchemy/tests", *session.posargs)
+
+
 @nox.session(tags=["full"])
 def integration(session: nox.Session) -> None:
     """Test all packages together: real servers, real databases, and the code in the READMEs."""
@@ -254,11 +263,12 @@ def browser(session: nox.Session) -> None:
 @nox.session(default=False, tags=["full"])
 def exhaustive(session: nox.Session) -> None:
     """Try a million headers, and kill a server amid logins twenty times; takes half an hour."""
-    install_from_tree(session, "auth-core", "auth-orm")
+    install_from_tree(session, "auth-core", "auth-orm", "auth-sqlalchemy")
     grammar = "packages/auth-core/tests/test_grammar.py"
     session.run("pytest", grammar, "--hypothesis-profile=slow", *session.posargs)
     env = {"TEST_KILLS": "20"}
-    session.run("pytest", "packages/auth-orm/tests/test_kill.py", *session.posargs, env=env)
+    for package in ("auth-orm", "auth-sqlalchemy"):
+        session.run("pytest", f"packages/{package}/tests/test_kill.py", *session.posargs, env=env)
 
 
 @nox.session(default=False, tags=["full"])
