@@ -53,6 +53,7 @@ ABSENT = {
     "auth-hashers": ["starlette", "sqlalchemy", "starlette_auth_core"],
     "auth-multi": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_orm"],
     "auth-orm": ["passlib", "starlette_auth_hashers", "starlette_auth_multi"],
+    "auth-sqlalchemy": ["orm", "passlib", "starlette_auth_hashers", "starlette_auth_orm"],
     "auth-toolkit": [],
 }
 
@@ -64,6 +65,7 @@ SLOW = {
     "auth-core": ["test_servers.py"],
     "auth-hashers": ["test_cli.py", "test_migration.py", "test_passlib.py", "test_workers.py"],
     "auth-orm": ["test_kill.py"],
+    "auth-sqlalchemy": ["test_kill.py"],
     "auth-toolkit": ["test_documented_examples.py", "test_release_0_5_0_hashes.py"],
 }
 
@@ -188,17 +190,15 @@ def brief(session: nox.Session) -> None:
 @each_package
 def tests(session: nox.Session, package: str) -> None:
     """Test one package with nothing but what it declares, and measure its coverage."""
-    install_from_tree(session, package, beside=tools("coverage", "dependencies", "parallel"))
+    install_from_tree(session, package, beside=tools("coverage", "dependencies"))
     with session.chdir(f"packages/{package}"):
         session.run("deptry", "src")
     env = {"COVERAGE_FILE": f".coverage.{package}"}
-    session.run("coverage", "erase", env=env)
     session.run(
-        *("coverage", "run", f"--source={import_name(package)}", "-m"),
-        *("pytest", *PARALLEL, f"packages/{package}/tests", *session.posargs),
+        *("pytest", *PARALLEL, f"--cov={import_name(package)}", "--cov-report="),
+        *(f"packages/{package}/tests", *session.posargs),
         env=env,
     )
-    session.run("coverage", "combine", "--quiet", env=env)
     session.run("coverage", "report", env=env)
 
 
@@ -218,6 +218,13 @@ def sqlalchemy_1_4(session: nox.Session) -> None:
 def sqlalchemy_1_4_servers(session: nox.Session) -> None:
     """Test auth-orm on SQLAlchemy 1.4 and databases 0.8, on PostgreSQL and MariaDB."""
     test_on_sqlalchemy_1_4(session, "-k", "postgresql or mysql")
+
+
+@nox.session(name="sqlalchemy-2.0", default=False, tags=["full"])
+def sqlalchemy_2_0(session: nox.Session) -> None:
+    """Test auth-sqlalchemy on the older of the two SQLAlchemys that it runs on."""
+    install_from_tree(session, "auth-sqlalchemy", options=["sqlalchemy<2.1"])
+    session.run("pytest", "packages/auth-sqlalchemy/tests", *session.posargs)
 
 
 @nox.session(tags=["full"])
@@ -256,11 +263,12 @@ def browser(session: nox.Session) -> None:
 @nox.session(default=False, tags=["full"])
 def exhaustive(session: nox.Session) -> None:
     """Try a million headers, and kill a server amid logins twenty times; takes half an hour."""
-    install_from_tree(session, "auth-core", "auth-orm")
+    install_from_tree(session, "auth-core", "auth-orm", "auth-sqlalchemy")
     grammar = "packages/auth-core/tests/test_grammar.py"
     session.run("pytest", grammar, "--hypothesis-profile=slow", *session.posargs)
     env = {"TEST_KILLS": "20"}
-    session.run("pytest", "packages/auth-orm/tests/test_kill.py", *session.posargs, env=env)
+    for package in ("auth-orm", "auth-sqlalchemy"):
+        session.run("pytest", f"packages/{package}/tests/test_kill.py", *session.posargs, env=env)
 
 
 @nox.session(default=False, tags=["full"])

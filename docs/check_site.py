@@ -21,7 +21,14 @@ ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs/pages"
 SITE = ROOT / "build/docs"
 # The last one only hands on the names of the others.
-PACKAGES = ["auth-core", "auth-hashers", "auth-multi", "auth-orm", "auth-toolkit"]
+PACKAGES = [
+    "auth-core",
+    "auth-hashers",
+    "auth-multi",
+    "auth-orm",
+    "auth-sqlalchemy",
+    "auth-toolkit",
+]
 
 # What makes a browser load something, by element. A plain link loads nothing.
 LOADS = {

@@ -13,7 +13,7 @@ from trees import ROOT
 ARROWS = "Arrows between packages point one way"
 HASHERS = "Hashers know nothing of Starlette and of the other packages"
 CORE = "Core and multi know nothing of password hashing libraries and databases"
-ORM = "The storage knows nothing of how passwords are hashed"
+ORM = "The storages know nothing of how passwords are hashed"
 PASSLIB = "What is odd about passlib is known in one module"
 TOOLKIT = "The toolkit defines nothing"
 
@@ -56,6 +56,7 @@ def test_all_contracts_are_kept(sources: Path) -> None:
         ("starlette_auth_hashers/_base.py", "import sqlalchemy", {HASHERS}),
         ("starlette_auth_hashers/_base.py", "import starlette_auth_core", {HASHERS}),
         ("starlette_auth_hashers/_base.py", "import starlette_auth_orm", {ARROWS, HASHERS}),
+        ("starlette_auth_hashers/_base.py", "import starlette_auth_sqlalchemy", {ARROWS, HASHERS}),
         ("starlette_auth_hashers/_multi.py", "import passlib.hash", {PASSLIB}),
         ("starlette_auth_core/_basic.py", "import passlib", {CORE}),
         ("starlette_auth_core/tokens.py", "    from passlib.hash import argon2", {CORE}),
@@ -67,6 +68,8 @@ def test_all_contracts_are_kept(sources: Path) -> None:
         ("starlette_auth_orm/_basic.py", "import passlib", {ORM}),
         ("starlette_auth_orm/_basic.py", "import starlette_auth_hashers", {ARROWS, ORM}),
         ("starlette_auth_orm/_basic.py", "import starlette_auth_multi", {ARROWS}),
+        ("starlette_auth_sqlalchemy/_basic.py", "import passlib", {ORM}),
+        ("starlette_auth_sqlalchemy/_basic.py", "import starlette_auth_orm", {ARROWS}),
         ("starlette_auth_toolkit/backends.py", "ANSWER = 42", {TOOLKIT}),
         ("starlette_auth_toolkit/contrib/orm.py", "class ModelBasicAuth: ...", {TOOLKIT}),
         ("starlette_auth_toolkit/__init__.py", "def __getattr__(name): ...", {TOOLKIT}),

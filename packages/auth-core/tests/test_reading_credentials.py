@@ -451,6 +451,16 @@ async def test_a_user_is_whatever_verify_returns(connect: Connect) -> None:
     assert user.username == "bob"
 
 
+async def test_a_header_that_is_too_long_is_logged_once_for_a_connection(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = connect(b"Token " + b"a" * 8193)
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            assert await outcome_of(TokenAuth(), conn) is REFUSED
+    assert len(caplog.records) == 1
+
+
 async def test_headers_that_can_be_read_only_once_reach_everybody(connect: Connect) -> None:
     headers = [(b"x-api-key", b"abcd"), (b"authorization", b"Token efgh")]
     conn = HTTPConnection({"type": "http", "headers": (each for each in headers)})

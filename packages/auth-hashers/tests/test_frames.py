@@ -193,7 +193,7 @@ async def test_failure_of_what_computes(
 
 
 @pytest.mark.parametrize("call", BLOCKING + AWAITED)
-@pytest.mark.parametrize("hasher", BROKEN, ids=repr)
+@pytest.mark.parametrize("hasher", BROKEN, ids=lambda hasher: type(hasher).__name__)
 async def test_broken_hasher(hasher: BaseHasher, call: Call) -> None:
     with pytest.raises(LookupError) as caught:
         await call(hasher, PASSWORD, "stored")

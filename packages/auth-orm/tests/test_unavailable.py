@@ -356,7 +356,9 @@ class TestProgramIsWrong:
             await backend.verify("alice", "pwd")
 
 
-@pytest.mark.parametrize("authorization", ["Basic YWxpY2U6cHdk", f"Token {TOKEN}"])
+@pytest.mark.parametrize(
+    "authorization", ["Basic YWxpY2U6cHdk", f"Token {TOKEN}"], ids=["Basic", "Token"]
+)
 async def test_response_is_503_and_says_when_to_try_again(
     hasher: Hasher, authorization: str
 ) -> None:

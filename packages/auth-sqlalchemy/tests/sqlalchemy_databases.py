@@ -107,8 +107,7 @@ class Server:
     def engine(self, driver: str, **options: Any) -> Engine | AsyncEngine:
         kind = driver.replace("psycopg_async", "psycopg")
         url = self.url.set(drivername=kind)
-        if self.search_path:
-            options["connect_args"] = self._arguments(kind) | options.get("connect_args", {})
+        options["connect_args"] = self._arguments(kind) | options.get("connect_args", {})
         engine = (create_async_engine if DRIVERS[driver] else create_engine)(url, **options)
         if kind.startswith("sqlite"):
             event.listen(sync(engine), "connect", _hurry)
@@ -117,7 +116,10 @@ class Server:
     def _arguments(self, driver: str) -> dict[str, Any]:
         if driver == "postgresql+asyncpg":
             return {"server_settings": {"search_path": self.search_path}}
-        return {"options": f"-c search_path={self.search_path}"}
+        if driver == "postgresql+psycopg":
+            return {"options": f"-c search_path={self.search_path}"}
+        # For TLS, PyMySQL reads the certificates of the system for every connection.
+        return {"ssl_disabled": True} if driver == "mysql+pymysql" else {}
 
 
 def _hurry(connection: Any, record: object) -> None:

@@ -38,6 +38,8 @@ _logger = logging.getLogger("starlette_auth_core")
 MAX_CREDENTIALS_SIZE = 8192
 
 _TOKEN_CHARACTERS = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# The key of a scope that holds the limit which was logged.
+_TOO_LONG = "starlette_auth_core.too_long"
 # Optional whitespace around a field value, RFC 9110 section 5.5. Some servers leave it there.
 _BLANKS = b" \t"
 # All of the Unicode category Cc, and the surrogates, which UTF-8 can't encode.
@@ -119,7 +121,7 @@ def _read_pair(
     if token is None:
         return None
     if len(token) > max_size:
-        _refuse(token, max_size)
+        _refuse(conn, token, max_size)
     secret = _decode(_decode_base64(token), fallback_charset)
     if ":" not in secret or not is_plain_text(secret):
         raise InvalidCredentials
@@ -154,7 +156,7 @@ def read_token(
     if token is None:
         return None
     if len(token) > max_size or not grammar.matches(token):
-        _refuse(token, max_size)
+        _refuse(conn, token, max_size)
     return token.decode("ascii")
 
 
@@ -183,7 +185,7 @@ def read_api_key(
     if token is None:
         return None
     if len(token) > max_size or not grammar.matches(token):
-        _refuse(token, max_size)
+        _refuse(conn, token, max_size)
     return token.decode("ascii")
 
 
@@ -232,8 +234,10 @@ def _read_header(conn: HTTPConnection, name: bytes, scheme: bytes | None = None)
     return None
 
 
-def _refuse(token: bytes, max_size: int) -> NoReturn:
-    if len(token) > max_size:
+def _refuse(conn: HTTPConnection, token: bytes, max_size: int) -> NoReturn:
+    # One line for each connection, however many backends read the same header.
+    if len(token) > max_size and conn.scope.get(_TOO_LONG) != max_size:
+        conn.scope[_TOO_LONG] = max_size
         _logger.info(
             "Credentials refused: they are longer than max_credentials_size, which is %d bytes",
             max_size,
