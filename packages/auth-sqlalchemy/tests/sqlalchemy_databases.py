@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -124,7 +124,8 @@ class Server:
 
 def _hurry(connection: Any, record: object) -> None:
     # No test loses power.
-    connection.execute("PRAGMA synchronous = OFF").close()
+    with closing(connection.cursor()) as cursor:
+        cursor.execute("PRAGMA synchronous = OFF")
 
 
 @dataclass

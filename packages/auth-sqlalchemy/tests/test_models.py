@@ -74,7 +74,6 @@ mapping.map_imperatively(
 
 
 class SQLModelUser(sqlmodel.SQLModel, table=True):
-    __tablename__ = "sqlmodel_users"
     metadata = Base.metadata
 
     id: int | None = sqlmodel.Field(default=None, primary_key=True)
@@ -83,11 +82,10 @@ class SQLModelUser(sqlmodel.SQLModel, table=True):
 
 
 class SQLModelToken(TokenMixin, sqlmodel.SQLModel, table=True):
-    __tablename__ = "sqlmodel_tokens"
     metadata = Base.metadata
 
     id: int | None = sqlmodel.Field(default=None, primary_key=True)
-    user_id: int = sqlmodel.Field(foreign_key="sqlmodel_users.id")
+    user_id: int = sqlmodel.Field(foreign_key="sqlmodeluser.id")
     user: SQLModelUser = sqlmodel.Relationship()
 
 
