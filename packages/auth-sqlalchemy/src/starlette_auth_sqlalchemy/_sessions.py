@@ -200,16 +200,19 @@ async def _in_task(
     finally:
         call.abandoned = True
         if not task.done():
-            _end_later(task, patience)
+            _end_later(call, task, patience)
             if call.writes:
                 with move_on_after(_SETTLE_SECONDS, shield=True):
                     await asyncio.wait({task})
 
 
-def _end_later(task: asyncio.Task[Any], seconds: float) -> None:
+def _end_later(call: _Call[Any], task: asyncio.Task[Any], seconds: float) -> None:
     def end() -> None:
-        task.cancel()
-        _end_later(task, _AGAIN_SECONDS)
+        # Cancelled, psycopg asks a silent server to cancel the query, and before libpq 17 the whole
+        # process waits for the answer.
+        if not hang_up(call.connection):
+            task.cancel()
+        _end_later(call, task, _AGAIN_SECONDS)
 
     handle = task.get_loop().call_later(seconds, end)
     task.add_done_callback(lambda _: handle.cancel())
