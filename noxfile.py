@@ -313,9 +313,13 @@ def docs_sqlalchemy(session: nox.Session) -> None:
     check_programs(session, [folder], "--sqlalchemy-2", *session.posargs)
 
 
-def run_demo(session: nox.Session, *arguments: str) -> None:
-    """Run the demo from the tree. Ctrl-C leaves its server the time to shut down."""
+def install_for_demo(session: nox.Session) -> None:
+    """Install what the demo needs, from the tree."""
     install_from_tree(session, beside=[*FOLDERS, *tools("demo")])
+
+
+def run_demo(session: nox.Session, *arguments: str) -> None:
+    """Run the demo. Ctrl-C leaves its server the time to shut down."""
     session.run(
         *("python", "examples/demo", *arguments),
         env=STRICT,
@@ -326,14 +330,17 @@ def run_demo(session: nox.Session, *arguments: str) -> None:
 
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
-    """Run the demo, a server to try with curl; `-- --port N` chooses its port."""
+    """Run the demo, a server to try with curl; `-- --port N` and `-- --orm` change it."""
+    install_for_demo(session)
     run_demo(session, *session.posargs)
 
 
 @nox.session(name="demo-check", tags=["full"])
 def demo_check(session: nox.Session) -> None:
-    """Start the demo on a free port, make its requests, and check every answer."""
+    """Start the demo on a free port, make its requests, and check every answer; both storages."""
+    install_for_demo(session)
     run_demo(session, "--check")
+    run_demo(session, "--check", "--orm")
 
 
 @nox.session(tags=["full"])

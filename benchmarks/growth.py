@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,9 @@ from measure import (
     slopes,
 )
 from per_request import ALICE, app_with, authorization, ours, requests_to
+from sqlalchemy import ForeignKey, Integer, String, Text, make_url
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, mapped_column, relationship
 from starlette.authentication import BaseUser
 from starlette.requests import HTTPConnection
 
@@ -53,6 +57,7 @@ from starlette_auth_hashers import (
 )
 from starlette_auth_multi import MultiAuth
 from starlette_auth_orm import ModelBasicAuth, ModelTokenStore, token_fields
+from starlette_auth_sqlalchemy import SQLAlchemyBasicAuth, SQLAlchemyTokenStore, TokenMixin
 
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/test")
 SIZES = [10, 1_000, 100_000, 1_000_000]
@@ -89,7 +94,9 @@ class NoHasher:
 class Users:
     """A table of users and one of tokens, of one size, and the backends on them."""
 
-    def __init__(self, models: orm.ModelRegistry, size: int) -> None:
+    def __init__(
+        self, models: orm.ModelRegistry, sessions: async_sessionmaker[Any], size: int
+    ) -> None:
         self.size = size
         self.user: Any = type(
             f"User{size}",
@@ -113,11 +120,40 @@ class Users:
                 "fields": token_fields(self.user),
             },
         )
-        self.basic: ModelBasicAuth[Any] = ModelBasicAuth(self.user, hasher=NoHasher())
         # One row in use is stored once in a while: what is measured is the look-up.
         self.source = Tokens(ModelTokenStore(self.token), prefix="bench", touch_every=None)
-        self.auth = TokenAuth(self.source)
+        self.backends: dict[str, tuple[BaseBasicAuth[Any], TokenAuth[Any]]] = {
+            "encode/orm": (ModelBasicAuth(self.user, hasher=NoHasher()), TokenAuth(self.source))
+        }
         self.tokens: list[str] = []
+        self.add_sqlalchemy(sessions)
+
+    def add_sqlalchemy(self, sessions: async_sessionmaker[Any]) -> None:
+        """Look up in the same tables with SQLAlchemy too."""
+        base: Any = type("Base", (DeclarativeBase,), {})
+        user: Any = type(
+            "User",
+            (base,),
+            {
+                "__tablename__": self.user.tablename,
+                "id": mapped_column(Integer, primary_key=True),
+                "username": mapped_column(String(150), unique=True),
+                "password": mapped_column(Text),
+            },
+        )
+        token: Any = type(
+            "Token",
+            (TokenMixin, base),
+            {
+                "__tablename__": self.token.tablename,
+                "id": mapped_column(Integer, primary_key=True),
+                "user_id": mapped_column("user", ForeignKey(user.id)),
+                "user": relationship(user),
+            },
+        )
+        source = Tokens(SQLAlchemyTokenStore(token, sessions), prefix="bench", touch_every=None)
+        basic = SQLAlchemyBasicAuth(user, sessions, hasher=NoHasher())
+        self.backends["SQLAlchemy"] = (basic, TokenAuth(source))
 
     async def fill(self, database: databases.Database) -> None:
         dialect = database.url.dialect
@@ -139,28 +175,33 @@ class Users:
         for name in (users, tokens):
             await database.execute(f"ANALYZE {name}")
 
-    async def sample(self, kind: str) -> float:
+    async def sample(self, library: str, kind: str) -> float:
         """Return how long one look-up takes."""
+        basic, auth = self.backends[library]
         number = random.randrange(self.size)  # noqa: S311 - it is no secret
         token = random.choice(self.tokens)  # noqa: S311 - it is no secret
         start = time.perf_counter()
         if kind == "a valid token":
-            found: object = await self.auth.verify(token)
+            found: object = await auth.verify(token)
         else:
             prefix = "user" if kind == "a known user" else "nobody"
-            found = await self.basic.verify(f"{prefix}{number}", PASSWORD)
+            found = await basic.verify(f"{prefix}{number}", PASSWORD)
         elapsed = time.perf_counter() - start
         assert (found is None) == (kind == "an unknown user")
         return elapsed
 
 
 KINDS = ("a known user", "an unknown user", "a valid token")
+LIBRARIES = ("encode/orm", "SQLAlchemy")
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
 async def users_in(url: str, looks: int, steps: Steps, **settings: Any) -> dict[str, Any]:
     database = databases.Database(url, **settings)
     models = orm.ModelRegistry(database=database)
-    tables = [Users(models, size) for size in SIZES]
+    own_url = make_url(url).set(drivername=DRIVERS[database.url.dialect])
+    engine = create_async_engine(own_url, connect_args=settings)
+    tables = [Users(models, async_sessionmaker(engine), size) for size in SIZES]
     async with database:
         # Not orm's: it connects on its own, without the settings.
         for statement in creation(models, database.url.dialect):
@@ -169,20 +210,23 @@ async def users_in(url: str, looks: int, steps: Steps, **settings: Any) -> dict[
             steps.step(f"{database.url.dialect}: filling {table.size:,}")
             await table.fill(database)
         steps.step(f"{database.url.dialect}: looking up")
-        times: dict[tuple[str, int], list[float]] = {}
+        times: dict[tuple[str, str, int], list[float]] = {}
+        looked_up = list(product(LIBRARIES, KINDS))
         for turn in range(-20, looks):  # the first ones warm up
-            for kind in random.sample(KINDS, len(KINDS)):
+            for library, kind in random.sample(looked_up, len(looked_up)):
                 for table in random.sample(tables, len(tables)):
-                    elapsed = await table.sample(kind)
+                    elapsed = await table.sample(library, kind)
                     if turn >= 0:
-                        times.setdefault((kind, table.size), []).append(elapsed)
+                        times.setdefault((library, kind, table.size), []).append(elapsed)
+    await engine.dispose()
+
     # Of ten look-ups each, the median: a pause of the machine is in one of them.
+    def tens(values: list[float]) -> list[float]:
+        return [Spread.of(values[at : at + 10]).median for at in range(0, looks, 10)]
+
     return {
-        kind: {
-            size: [Spread.of(times[kind, size][at : at + 10]).median for at in range(0, looks, 10)]
-            for size in SIZES
-        }
-        for kind in KINDS
+        f"{kind}, {library}": {size: tens(times[library, kind, size]) for size in SIZES}
+        for library, kind in looked_up
     }
 
 
@@ -426,7 +470,7 @@ def main(arguments: argparse.Namespace) -> None:
     backends(result, rounds, calls, steps)
     headers(result, rounds, calls, steps)
     names = ("orm", "databases", "SQLAlchemy", "aiosqlite", "asyncpg")
-    result.used("starlette-auth-orm", "starlette-auth-multi", *names)
+    result.used("starlette-auth-orm", "starlette-auth-sqlalchemy", "starlette-auth-multi", *names)
     hand_over(result)
 
 

@@ -9,7 +9,7 @@ peer too, on the same Starlette.
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 from measure import (
@@ -192,6 +192,17 @@ def authorization(kind: str) -> str:
 
 
 def requests_to(app: ASGIApp, header: str) -> Callable[[], None]:
+    """Return what makes a request that waits for nothing."""
+    request = asgi_calls(app, header)
+
+    def run() -> None:
+        drive(request())
+
+    run()
+    return run
+
+
+def asgi_calls(app: ASGIApp, header: str) -> Callable[[], Awaitable[None]]:
     """Return what makes a request as a server makes it of a browser's."""
     headers = [
         (b"host", b"api.example.com"),
@@ -202,16 +213,14 @@ def requests_to(app: ASGIApp, header: str) -> Callable[[], None]:
         (b"accept-encoding", b"gzip, deflate, br"),
         (b"connection", b"keep-alive"),
     ]
-    status = 0
 
     async def receive() -> Message:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     async def send(message: Message) -> None:
-        nonlocal status
-        status = message.get("status", status)
+        assert message.get("status", 200) == 200, message
 
-    def run() -> None:
+    def request() -> Awaitable[None]:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -226,11 +235,9 @@ def requests_to(app: ASGIApp, header: str) -> Callable[[], None]:
             "server": ("203.0.113.1", 443),
             "headers": list(headers),
         }
-        drive(app(scope, receive, send))
+        return app(scope, receive, send)
 
-    run()
-    assert status == 200, status
-    return run
+    return request
 
 
 def fastapi_app(dependency: Any = None, *middleware: Middleware) -> ASGIApp:

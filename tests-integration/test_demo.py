@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from servers import PATIENCE, Server
 
 ROOT = Path(__file__).parent.parent
 DEMO = [sys.executable, "examples/demo"]
+STORAGES = [pytest.param((), id="sqlalchemy"), pytest.param(("--orm",), id="orm")]
 
 
 def run_demo(*arguments: str, database: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -30,12 +31,19 @@ def run_demo(*arguments: str, database: str | None = None) -> subprocess.Complet
     )
 
 
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest) -> Sequence[str]:
+    """Provide the options of the demo that choose its storage."""
+    options: Sequence[str] = request.param
+    return options
+
+
 @pytest.fixture
-def demo() -> Iterator[Server]:
+def demo(storage: Sequence[str]) -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server([*DEMO, f"--port={port}"], folder=ROOT)
+    server = Server([*DEMO, *storage, f"--port={port}"], folder=ROOT)
     try:
         server.wait_for("Application startup complete")
         yield server
@@ -78,18 +86,20 @@ def test_port_in_use_is_one_line() -> None:
     assert f"can't listen on port {port}" in result.stderr
 
 
-def test_missing_database_is_one_line() -> None:
+def test_missing_database_is_one_line(storage: Sequence[str]) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         port = closed.getsockname()[1]
-        result = run_demo("--check", database=f"postgresql://nobody@127.0.0.1:{port}/x")
+        result = run_demo(
+            *("--check", *storage), database=f"postgresql://nobody@127.0.0.1:{port}/x"
+        )
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert "no database at DATABASE_URL" in result.stderr
 
 
-def test_check_on_another_database(postgresql_url: str) -> None:
+def test_check_on_another_database(postgresql_url: str, storage: Sequence[str]) -> None:
     for _ in range(2):  # The second time, its tables are there already.
-        result = run_demo("--check", database=postgresql_url)
+        result = run_demo("--check", *storage, database=postgresql_url)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "bob's stored hash is of argon2id now" in result.stdout

@@ -13,9 +13,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # The page about SQLAlchemy 2 is followed in an environment without encode/orm.
 WITH_ORM = {"test_plaintext_tokens.py", "test_programs.py"}
-WITH_SQLALCHEMY_2 = {"test_sqlalchemy_users.py"}
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    others = WITH_ORM if config.getoption("--sqlalchemy-2") else WITH_SQLALCHEMY_2
-    return True if collection_path.name in others else None
+    left_out = config.getoption("--sqlalchemy-2") and collection_path.name in WITH_ORM
+    return True if left_out else None

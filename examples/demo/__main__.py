@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import seed
 import tour
 import uvicorn
 
@@ -25,23 +26,21 @@ def main() -> None:
         action="store_true",
         help="listen on a free port, make all of the requests, and check the answers",
     )
+    parser.add_argument("--orm", action="store_true", help="use encode/orm, not SQLAlchemy")
     arguments = parser.parse_args()
     with listen(0 if arguments.check else arguments.port) as listener, a_database() as database:
-        # It reads DATABASE_URL when it is imported.
-        import app  # noqa: PLC0415
-        import seed  # noqa: PLC0415
-
+        storage = load_storage(orm=arguments.orm)
         try:
-            token = asyncio.run(seed.create_users())
+            token = asyncio.run(seed.create_users(storage))
         except OSError as error:
             sys.exit(f"demo: no database at DATABASE_URL: {error}")
         url = f"http://{HOST}:{listener.getsockname()[1]}"
         log_level = "warning" if arguments.check else "info"
-        server = uvicorn.Server(uvicorn.Config(app.app, log_level=log_level))
+        server = uvicorn.Server(uvicorn.Config(storage.app, log_level=log_level))
         if arguments.check:
             with serving(server, listener):
                 wrong = check_answers(url, token)
-            wrong += check_upgrade(asyncio.run(seed.stored_hash("bob")))
+            wrong += check_upgrade(asyncio.run(seed.stored_hash(storage, "bob")))
             sys.exit("demo: not all was right" if wrong else None)
         print_tour(url, token, database)
         with contextlib.suppress(KeyboardInterrupt):
@@ -72,6 +71,17 @@ def a_database() -> Iterator[str]:
         file = Path(folder, "demo.db")
         os.environ["DATABASE_URL"] = f"sqlite:///{file}"
         yield str(file)
+
+
+def load_storage(*, orm: bool) -> seed.Storage:
+    """Import the chosen module, which reads DATABASE_URL."""
+    if orm:
+        import on_orm  # noqa: PLC0415
+
+        return on_orm
+    import on_sqlalchemy  # noqa: PLC0415
+
+    return on_sqlalchemy
 
 
 @contextlib.contextmanager

@@ -1,30 +1,49 @@
-"""What the demo's database holds before the first request."""
+"""The demo's database before the first request."""
 
-from app import User, database, hasher, models, tokens
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
+from app import hasher
+from starlette.applications import Starlette
+
+from starlette_auth_core.tokens import Tokens
 from starlette_auth_hashers import PBKDF2Hasher
 
 # As strong as release 0.5.0 made them.
 OLD_HASHER = PBKDF2Hasher(rounds=29_000)
 
 
-async def create_users() -> str:
+class Storage(Protocol):
+    """The modules `on_sqlalchemy` and `on_orm`."""
+
+    @property
+    def app(self) -> Starlette: ...
+
+    @property
+    def tokens(self) -> Tokens[Any, Any]: ...
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]: ...
+
+    async def create_tables(self) -> None: ...
+
+    async def put_user(self, username: str, hashed: str) -> Any: ...
+
+    async def stored_hash(self, username: str) -> str: ...
+
+
+async def create_users(storage: Storage) -> str:
     """Create alice, bob with an old hash, and a token of alice's, which is returned."""
-    await models.create_all()
-    async with database:
-        for name in ("alice", "bob"):  # where DATABASE_URL names a database that was used before
-            await User.objects.filter(username=name).delete()
-        alice = await User.objects.create(username="alice", password=await hasher.make("alicepwd"))
-        await User.objects.create(username="bob", password=await OLD_HASHER.make("bobpwd"))
+    await storage.create_tables()
+    async with storage.lifespan():
+        alice = await storage.put_user("alice", await hasher.make("alicepwd"))
+        await storage.put_user("bob", await OLD_HASHER.make("bobpwd"))
 
         # Shown once, here. What is stored can't be turned back into it.
-        token, _ = await tokens.issue(alice)
+        token, _ = await storage.tokens.issue(alice)
     return token
 
 
-async def stored_hash(username: str) -> str:
+async def stored_hash(storage: Storage, username: str) -> str:
     """Return what is stored for a user."""
-    async with database:
-        user = await User.objects.get(username=username)
-    hashed: str = user.password
-    return hashed
+    async with storage.lifespan():
+        return await storage.stored_hash(username)

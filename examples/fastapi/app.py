@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-from backend import backend
+from backend import User, backend
 from fastapi import APIRouter, FastAPI, Request, Security, WebSocket
 from security import API_KEY, BASIC, BEARER, TOKEN
-from starlette.authentication import SimpleUser
 from starlette.middleware import Middleware
 
 from starlette_auth_core import AuthenticationMiddleware, requires
@@ -16,7 +15,7 @@ AUTHENTICATION = Middleware(AuthenticationMiddleware, backend=backend)
 ANY = [Security(scheme) for scheme in (BEARER, TOKEN, API_KEY, BASIC)]
 
 # Where an endpoint wants the user, typed.
-CurrentUser = Annotated[SimpleUser, Security(BASIC)]
+CurrentUser = Annotated[User, Security(BASIC)]
 
 protected = APIRouter(dependencies=ANY)
 

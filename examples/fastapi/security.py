@@ -6,11 +6,11 @@ which endpoints ask for it, to FastAPI and so to `/openapi.json`.
 FastAPI's own `HTTPBasic` is not used: it reads credentials as ASCII, and refuses `test:123£`.
 """
 
+from backend import User
 from fastapi.openapi.models import APIKey, APIKeyIn, HTTPBase
 from fastapi.openapi.models import SecurityBase as Model
 from fastapi.requests import HTTPConnection
 from fastapi.security.base import SecurityBase
-from starlette.authentication import SimpleUser
 
 from starlette_auth_core import InvalidCredentials
 
@@ -25,12 +25,12 @@ class Scheme(SecurityBase):
         self.scheme_name = scheme_name
         self.model = model
 
-    async def __call__(self, conn: HTTPConnection) -> SimpleUser:
+    async def __call__(self, conn: HTTPConnection) -> User:
         if "authenticated" not in conn.auth.scopes:
             # The middleware answers it with 401 and the challenges of its backend, also where
             # the connection is to become a WebSocket.
             raise InvalidCredentials("Not authenticated")
-        user: SimpleUser = conn.user
+        user: User = conn.user
         return user
 
 

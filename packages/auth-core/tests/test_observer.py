@@ -145,6 +145,32 @@ async def test_a_backend_that_says_anonymous_by_a_user_shows_nobody(fetch: Fetch
     assert observer.seen == []
 
 
+@pytest.mark.parametrize("scopes", [[], ["read"]])
+async def test_a_user_who_does_not_say_is_authenticated_counts(
+    scopes: list[str], fetch: Fetch
+) -> None:
+    class Own:
+        display_name = "own"
+
+    class OwnAuth(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            return AuthCredentials(scopes), Own()
+
+    observer = Observer()
+    await fetch(AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth(), observer=observer))
+    assert observer.seen == [("own", scopes)]
+
+
+async def test_scopes_without_a_user_count(fetch: Fetch) -> None:
+    class OwnAuth(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            return AuthCredentials(["read"]), UnauthenticatedUser()
+
+    observer = Observer()
+    await fetch(AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth(), observer=observer))
+    assert observer.seen == [("", ["read"])]
+
+
 async def test_it_sees_websockets() -> None:
     observer = Observer()
 

@@ -228,6 +228,30 @@ class TestAuthenticate:
             await authenticate(conn, two)
         assert len(conn.scope["starlette_auth_core.asked"]) == 2
 
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (AuthenticationUnavailable("Down", retry_after=7), 503),
+            (TooManyAttempts("Slowly", retry_after=8), 429),
+            (Payment("Pay"), 402),
+        ],
+    )
+    async def test_a_refusal_is_remembered_whole(
+        self, error: AuthenticationError, status: int, connect: Connect
+    ) -> None:
+        class Failing(BearerAuth):
+            async def verify(self, token: str) -> SimpleUser | None:
+                raise error
+
+        conn, backend = connect(b"Bearer good"), Failing()
+        refusals = []
+        for _ in range(2):
+            with pytest.raises(HTTPException) as caught:
+                await authenticate(conn, backend)
+            refusals.append((caught.value.detail, lines(caught.value, "retry-after")))
+            assert caught.value.status_code == status
+        assert refusals[0] == refusals[1]
+
     async def test_an_error_of_any_form_is_remembered(self, connect: Connect) -> None:
         class Locked(AuthenticationError):
             def __new__(cls, until: str) -> "Locked":
@@ -394,6 +418,39 @@ class TestAuthorize:
         assert caught.value.status_code == 403
         assert lines(caught.value) == [f'{BEARER}, error="insufficient_scope", scope="write a b"']
         assert lines(caught.value, "cache-control") == ["no-store"]
+
+    async def test_so_is_one_whose_backend_is_wrapped(self, connect: Connect) -> None:
+        class Wrapper(AuthenticationBackend):
+            def __init__(self) -> None:
+                self.backend = BearerAuth()
+
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                return await self.backend.authenticate(conn)
+
+            def challenges(self, conn: HTTPConnection) -> Any:
+                shown = BasicAuth().challenges(conn), self.backend.challenges(conn)
+                return (*shown[0], *shown[1], *shown[1]) if conn is not None else ()
+
+        conn = connect(b"Bearer good")
+        await authenticate(conn, Wrapper())
+        with pytest.raises(HTTPException) as caught:
+            authorize(conn, "write")
+        assert lines(caught.value) == [f'{BEARER}, error="insufficient_scope", scope="write"']
+
+    async def test_a_backend_of_starlettes_has_no_scheme(self, connect: Connect) -> None:
+        conn = connect(b"Bearer good")
+        await authenticate(conn, ForeignAuth())
+        with pytest.raises(HTTPException) as caught:
+            authorize(conn, "write")
+        assert (caught.value.status_code, lines(caught.value)) == (403, [])
+
+    async def test_a_403_varies_with_what_the_backend_reads(self, connect: Connect) -> None:
+        conn = connect((b"x-api-key", b"good"))
+        await authenticate(conn, KeyAuth())
+        with pytest.raises(HTTPException) as caught:
+            authorize(conn, "write")
+        assert caught.value.status_code == 403
+        assert lines(caught.value, "vary") == ["X-API-Key"]
 
     async def test_a_user_of_another_scheme_gets_no_challenge(self, connect: Connect) -> None:
         conn = connect(b"Basic YWxpY2U6c2VjcmV0")
@@ -657,6 +714,15 @@ class TestRequiresMiddleware:
 
         await app({**websocket(denial=False).scope, "path": "/"}, receive, send)
         assert [message["code"] for message in sent] == [1008]
+
+    async def test_the_body_reaches_the_app(self, fetch: Fetch) -> None:
+        async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+            body = await Request(scope, receive).body()
+            await PlainTextResponse(f"{len(body)} bytes")(scope, receive, send)
+
+        guarded = RequiresMiddleware(echo, "authenticated")
+        app = AuthenticationMiddleware(guarded, BearerAuth())
+        assert (await fetch(app, method="POST", bearer="good")).text == "0 bytes"
 
     async def test_what_is_neither_passes(self) -> None:
         seen: list[str] = []

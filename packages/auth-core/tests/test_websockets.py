@@ -5,8 +5,14 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import AuthenticationError, SimpleUser
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationError,
+    SimpleUser,
+    UnauthenticatedUser,
+)
 from starlette.endpoints import WebSocketEndpoint
+from starlette.exceptions import WebSocketException
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import (
     AuthenticationMiddleware as StarletteAuthenticationMiddleware,
@@ -342,3 +348,48 @@ async def test_who_has_left_is_not_answered_past_the_middleware() -> None:
     app = Starlette(routes=[Mount("/", app=part)])
     await app({"type": "websocket", "path": "/", "headers": []}, receive, send)
     assert [message["type"] for message in sent] == ["websocket.accept"]
+
+
+class TestTheLastCall:
+    """Starlette calls `on_disconnect` last, and so it is the one place that may end silently."""
+
+    @staticmethod
+    async def websocket_after(*kinds: str) -> WebSocket:
+        incoming: list[Message] = [{"type": f"websocket.{kind}"} for kind in kinds]
+
+        async def receive() -> Message:
+            return incoming.pop(0)
+
+        async def send(message: Message) -> None:
+            raise NotImplementedError
+
+        scope: Scope = {"type": "websocket", "path": "/", "headers": []}
+        scope.update(auth=AuthCredentials(), user=UnauthenticatedUser())
+        websocket = WebSocket(scope, receive, send)
+        for _ in kinds:
+            await websocket.receive()
+        return websocket
+
+    async def test_it_ends_silently_once_the_client_has_left(self) -> None:
+        @requires("admin")
+        async def on_disconnect(websocket: WebSocket, close_code: int) -> None:
+            raise NotImplementedError
+
+        left = await self.websocket_after("connect", "disconnect")
+        assert await on_disconnect(left, 1000) is None
+
+    async def test_before_it_refuses_by_raising(self) -> None:
+        @requires("admin")
+        async def on_disconnect(websocket: WebSocket, close_code: int) -> None:
+            raise NotImplementedError
+
+        with pytest.raises(WebSocketException):
+            await on_disconnect(await self.websocket_after("connect"), 1000)
+
+    async def test_any_other_function_refuses_by_raising(self) -> None:
+        @requires("admin")
+        async def helper(websocket: WebSocket) -> None:
+            raise NotImplementedError
+
+        with pytest.raises(WebSocketException):
+            await helper(await self.websocket_after("connect", "disconnect"))
