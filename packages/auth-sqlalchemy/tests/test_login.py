@@ -106,7 +106,8 @@ async def test_find_by_another_column(database: Database, hasher: ContractHasher
     found = await backend.find_by("email", "alice@example.org")
     assert found is not None
     assert found.id == alice.id
-    for email in ("ALICE@example.org", "alice@example.org ", "bob@example.org", "", "nobody"):
+    unknown = ["ALICE@example.org", "alice@example.org ", "bob@example.org", "", "nobody"]
+    for email in (*unknown, "alice\0", "\ud800"):
         assert await backend.find_by("email", email) is None
 
 

@@ -3,6 +3,7 @@
 What a store returns decides who is let in, so a forgotten `await` must not pass for a row.
 """
 
+import logging
 import math
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -12,8 +13,11 @@ from anyio import CancelScope, current_time
 from ._exceptions import AuthenticationUnavailable
 from ._results import awaitable, finished, named
 from ._typing import TypeVar
+from .storage import log_unavailable
 
 __all__ = ["check_extra", "check_row", "finish", "wait"]
+
+_logger = logging.getLogger("starlette_auth_core")
 
 _ResultT = TypeVar("_ResultT")
 
@@ -21,10 +25,11 @@ _ROW_FIELDS = ("digest", "user", "scopes", "created_at", "expires_at")
 
 
 async def wait(name: str, call: Awaitable[_ResultT], seconds: float | None) -> _ResultT:
-    """Do what `finish` does; a `TimeoutError` becomes `AuthenticationUnavailable`."""
+    """Do what `finish` does, but log a `TimeoutError` and raise `AuthenticationUnavailable`."""
     try:
         return await finish(name, call, seconds)
     except TimeoutError as error:
+        log_unavailable(error, logger=_logger, text=f"{name} of the store took too long")
         raise AuthenticationUnavailable from error
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.interfaces import ORMOption
 
 from starlette_auth_core import BaseBasicAuth, PasswordHasher, UserT
+from starlette_auth_core.credentials import is_plain_text
 from starlette_auth_core.storage import (
     check_hasher,
     exactly_one,
@@ -116,6 +117,8 @@ class SQLAlchemyBasicAuth(BaseBasicAuth[UserT]):
         """
         mapper = mapper_of(self.model)
         column = column_of(mapper, "find_by", field)
+        if not is_plain_text(value):
+            return None  # Databases refuse NUL and lone surrogates, each in a way of its own.
 
         def find(session: Session) -> UserT | None:
             statement = (
