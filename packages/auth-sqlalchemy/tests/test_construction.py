@@ -32,6 +32,7 @@ ENGINE, ASYNC_ENGINE = create_engine("sqlite://"), create_async_engine("sqlite+a
 SESSIONS: Any = sessionmaker(ENGINE)
 # The types know better.
 ANY_SESSIONMAKER: Any = sessionmaker
+ANY_ASYNC_SESSIONMAKER: Any = async_sessionmaker
 HASHER = ContractHasher()
 
 
@@ -58,6 +59,13 @@ def anyio_backend() -> str:
         (None, "got a NoneType"),
         (ANY_SESSIONMAKER(class_=AsyncSession), "use async_sessionmaker"),
         (ANY_SESSIONMAKER(ASYNC_ENGINE), "use async_sessionmaker"),
+        (ANY_SESSIONMAKER(binds={User: ASYNC_ENGINE}), "use async_sessionmaker"),
+        (ANY_SESSIONMAKER(ASYNC_ENGINE.sync_engine), "whose driver is not async"),
+        (ANY_SESSIONMAKER(create_engine("sqlite+aiosqlite://")), "whose driver is not async"),
+        (ANY_SESSIONMAKER("sqlite://"), "needs an Engine"),
+        (ANY_ASYNC_SESSIONMAKER(ENGINE), "needs an AsyncEngine"),
+        (ANY_ASYNC_SESSIONMAKER(binds={User: ENGINE}), "needs an AsyncEngine"),
+        (ANY_ASYNC_SESSIONMAKER(ASYNC_ENGINE, class_=Session), "class_ of async sessions"),
     ],
 )
 def test_sessions_must_be_a_maker_of_sessions(sessions: Any, advice: str) -> None:
@@ -69,6 +77,13 @@ def test_sessions_must_be_a_maker_of_sessions(sessions: Any, advice: str) -> Non
             make()
         assert "sessions must be an async_sessionmaker or a sessionmaker" in str(error.value)
         assert advice in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "sessions", [sessionmaker(), async_sessionmaker(), sessionmaker(binds={User: ENGINE})]
+)
+def test_sessions_may_be_bound_later_or_by_class(sessions: Any) -> None:
+    SQLAlchemyBasicAuth(User, sessions, hasher=HASHER)
 
 
 @dataclass

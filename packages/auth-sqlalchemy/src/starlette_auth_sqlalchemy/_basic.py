@@ -118,7 +118,7 @@ class SQLAlchemyBasicAuth(BaseBasicAuth[UserT]):
         mapper = mapper_of(self.model)
         column = column_of(mapper, "find_by", field)
         if not is_plain_text(value):
-            return None  # Databases refuse NUL and lone surrogates, each in a way of its own.
+            return None  # Some databases raise for NUL and lone surrogates; no user-id has them.
 
         def find(session: Session) -> UserT | None:
             statement = (
@@ -190,11 +190,15 @@ class SQLAlchemyBasicAuth(BaseBasicAuth[UserT]):
         carried = state.dict.get(name)
         # The database compares what it stores, which may be padded.
         verified = carried if self._read_hash(carried) == old else old
+        # Columns with an `onupdate` keep what they hold: nothing but the password is written.
+        kept = {each: each for each in column.table.c if each.onupdate is not None}
         update = sqlalchemy.update(column.table).where(*own_row, column == verified)
 
         def swap(session: Session) -> Any:
             where = {"mapper": mapper}
-            result: Any = session.execute(update.values({column: new}), bind_arguments=where)
+            result: Any = session.execute(
+                update.values({**kept, column: new}), bind_arguments=where
+            )
             select = sqlalchemy.select(column).where(*own_row)
             stored = session.execute(select, bind_arguments=where).scalar_one_or_none()
             if result.rowcount and not is_stored(new, stored, **self._column()):

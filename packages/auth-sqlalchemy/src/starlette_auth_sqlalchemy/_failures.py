@@ -72,6 +72,8 @@ def log_outage(error: BaseException) -> None:
     cause = _cause_of(error)
     quotable = (
         isinstance(cause, exc.TimeoutError | OSError)
+        # A connection that was not made has no query, and so no values.
+        or (isinstance(error, exc.DBAPIError) and error.statement is None)
         or str(getattr(cause, "sqlstate", "")).startswith(_QUOTABLE_STATES)
         or _code_of(cause) in _QUOTABLE_CODES
         or hasattr(cause, "sqlite_errorcode")

@@ -25,7 +25,9 @@ class TokenMixin:
     It is a convenience: any mapped class with these attributes will do, with or without
     `last_used_at` and `name`. In a `MappedAsDataclass` these columns are not fields of the
     dataclass: they are not in its `__init__` and its `repr`. Declare them yourself where they have
-    to be, and give `user` the option `init=False`.
+    to be, and give `user` the option `init=False`. A row is added by a statement and not by the
+    constructor, so a `default_factory` of a dataclass is not called for it: use `insert_default`. A
+    `version_id_col` is not supported.
 
     Attributes:
         digest: The SHA-256 of the token in hexadecimal digits, with a unique index.

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from anyio import CancelScope, CapacityLimiter, move_on_after, to_thread
 from anyio.lowlevel import RunVar
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Mapper, Session, sessionmaker
@@ -47,6 +47,13 @@ def check_sessions(sessions: object) -> None:
     """Raise a `TypeError` unless *sessions* makes sessions that fit."""
     wanted = "sessions must be an async_sessionmaker or a sessionmaker"
     if isinstance(sessions, async_sessionmaker):
+        if not issubclass(sessions.class_, AsyncSession) or not all(
+            isinstance(bind, AsyncEngine) for bind in _binds(sessions)
+        ):
+            raise TypeError(
+                f"{wanted}; this async_sessionmaker needs an AsyncEngine, from "
+                "create_async_engine, and a class_ of async sessions"
+            )
         return
     if not isinstance(sessions, sessionmaker):
         kind = sessions if isinstance(sessions, type) else type(sessions)
@@ -55,12 +62,24 @@ def check_sessions(sessions: object) -> None:
             f"{wanted}, such as async_sessionmaker(engine); got {shown}"
             + _HINTS.get(kind.__name__, "")
         )
-    if issubclass(sessions.class_, AsyncSession) or isinstance(
-        sessions.kw.get("bind"), AsyncEngine
+    if issubclass(sessions.class_, AsyncSession) or any(
+        isinstance(bind, AsyncEngine) for bind in _binds(sessions)
     ):
         raise TypeError(
             f"{wanted}; this sessionmaker is one of async sessions: use async_sessionmaker"
         )
+    if not all(isinstance(bind, Engine) and not bind.dialect.is_async for bind in _binds(sessions)):
+        raise TypeError(
+            f"{wanted}; this sessionmaker needs an Engine, from create_engine, whose driver is not "
+            "async: a single connection can't be used by several threads"
+        )
+
+
+def _binds(sessions: Sessions) -> list[Any]:
+    # A maker without any may be configured later.
+    options: dict[str, Any] = sessions.kw
+    binds = [options.get("bind"), *(options.get("binds") or {}).values()]
+    return [bind for bind in binds if bind is not None]
 
 
 _HINTS = {

@@ -88,6 +88,13 @@ class TokenModel:
             raise ValueError("the user is not stored: add it to a session and commit first")
         return identity
 
+    def of_this_class(self) -> list[ColumnElement[bool]]:
+        """Return the condition that keeps the rows of sibling classes in the same table out."""
+        kind = self.mapper.polymorphic_on
+        if kind is None or self.mapper.inherits is None:
+            return []
+        return [kind.in_([each.polymorphic_identity for each in self.mapper.self_and_descendants])]
+
     def rows_of(self, identity: Sequence[Any]) -> list[ColumnElement[bool]]:
         """Return the conditions for the rows of a user."""
         clauses = []

@@ -35,7 +35,8 @@ class SQLAlchemyTokenStore(TokenStore[Any, _RowT], Generic[_RowT]):
         sessions: An `async_sessionmaker`, or a `sessionmaker`, whose sessions work in threads.
         active_field: The attribute of a user that is false for one whose tokens do not work.
         options: Loader options of the tokens' class, such as
-            `joinedload(Token.user).selectinload(User.roles)`.
+            `joinedload(Token.user).selectinload(User.roles)`. The user itself is loaded by a join,
+            so options for `user` begin with `joinedload` too.
 
     Raises:
         TypeError: At construction, if *model* or *sessions* is something else.
@@ -184,11 +185,16 @@ class SQLAlchemyTokenStore(TokenStore[Any, _RowT], Generic[_RowT]):
         model = self._model
         own_row = model.column("digest") == cast("Any", row).digest
         return await self._count(
-            sqlalchemy.update(model.table).where(own_row, where).values(values)
+            sqlalchemy.update(model.table)
+            .where(own_row, where, *model.of_this_class())
+            .values(values)
         )
 
     async def _delete(self, *where: ColumnElement[bool]) -> int:
-        return await self._count(sqlalchemy.delete(self._model.table).where(*where))
+        model = self._model
+        return await self._count(
+            sqlalchemy.delete(model.table).where(*where, *model.of_this_class())
+        )
 
     async def _count(self, statement: Any) -> int:
         mapper = self._model.mapper
