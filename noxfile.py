@@ -50,6 +50,7 @@ PARALLEL = ("--numprocesses=auto", "--dist=loadfile")
 # What nobody should have to install for the sake of a package.
 ABSENT = {
     "auth-core": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_multi"],
+    "auth-fastapi": ["multipart", "passlib", "sqlalchemy", "starlette_auth_hashers"],
     "auth-hashers": ["starlette", "sqlalchemy", "starlette_auth_core"],
     "auth-multi": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_orm"],
     "auth-orm": ["passlib", "starlette_auth_hashers", "starlette_auth_multi"],

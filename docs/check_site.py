@@ -23,6 +23,7 @@ SITE = ROOT / "build/docs"
 # The last one only hands on the names of the others.
 PACKAGES = [
     "auth-core",
+    "auth-fastapi",
     "auth-hashers",
     "auth-multi",
     "auth-orm",

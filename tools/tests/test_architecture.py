@@ -12,7 +12,7 @@ from trees import ROOT
 
 ARROWS = "Arrows between packages point one way"
 HASHERS = "Hashers know nothing of Starlette and of the other packages"
-CORE = "Core and multi know nothing of password hashing libraries and databases"
+CORE = "Core, multi and fastapi know nothing of password hashing libraries and databases"
 ORM = "The storages know nothing of how passwords are hashed"
 PASSLIB = "What is odd about passlib is known in one module"
 TOOLKIT = "The toolkit defines nothing"
@@ -63,6 +63,8 @@ def test_all_contracts_are_kept(sources: Path) -> None:
         ("starlette_auth_core/_basic.py", "import sqlalchemy", {CORE}),
         ("starlette_auth_core/_basic.py", "import starlette_auth_hashers", {ARROWS, CORE}),
         ("starlette_auth_core/_basic.py", "import starlette_auth_multi", {ARROWS}),
+        ("starlette_auth_fastapi/_login.py", "import starlette_auth_hashers", {ARROWS}),
+        ("starlette_auth_fastapi/_login.py", "import sqlalchemy", {CORE}),
         ("starlette_auth_multi/_multi.py", "import starlette_auth_orm", {ARROWS, CORE}),
         ("starlette_auth_multi/_multi.py", "import starlette_auth_toolkit", {ARROWS}),
         ("starlette_auth_orm/_basic.py", "import passlib", {ORM}),

@@ -205,6 +205,10 @@ class TestIssue:
             await world.tokens.issue(world.alice, expires_in=timedelta.max)
         assert world.store.calls == []
 
+    def test_prefix_can_be_read(self, world: World) -> None:
+        assert world.tokens.prefix == "shop"
+        assert Tokens(world.store, prefix=None).prefix is None
+
     async def test_end_within_the_same_second_is_put_off_to_the_next(self, world: World) -> None:
         token, row = await world.tokens.issue(world.alice, expires_in=timedelta.resolution)
         assert row.expires_at == NOON + SECOND

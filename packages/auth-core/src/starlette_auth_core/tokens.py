@@ -92,6 +92,11 @@ class Tokens(Generic[_UserT, _RowT]):
         self._touch_every = touch_every
         self._clock = now
 
+    @property
+    def prefix(self) -> str | None:
+        """The start of the tokens. None: tokens of any prefix are found, and none can be issued."""
+        return self._prefix
+
     async def find(self, token: str) -> _RowT | None:
         """Return the row of a valid token, and store that it was used.
 

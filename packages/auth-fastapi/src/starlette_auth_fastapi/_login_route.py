@@ -1,0 +1,47 @@
+"""The route of a login, which the rest of the package finds wherever it is included."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Host, Match, Mount
+from starlette.types import Scope
+
+__all__ = ["LoginRoute", "is_login", "leads_to_login"]
+
+_MATCHED = "starlette_auth_fastapi.login"
+
+
+class LoginRoute(APIRoute):
+    """The route of a login. It notes in the scope that it matches.
+
+    FastAPI keeps the class of a route where a router is included. Since 0.165 it includes routers
+    lazily, and a walk over `app.routes` does not meet the route itself.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return what FastAPI does."""
+        match, child_scope = super().matches(scope)
+        if match is Match.FULL:
+            scope[_MATCHED] = True
+        return match, child_scope
+
+
+def is_login(scope: Scope) -> bool:
+    """Return whether a request has been routed to a login."""
+    return isinstance(scope.get("route"), LoginRoute)
+
+
+def leads_to_login(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    """Return whether a request will be routed to a login, before it is routed."""
+    if scope["type"] != "http" or scope["method"] != "POST":
+        return False
+    # The copy keeps marks of this attempt out of the request itself.
+    attempt: dict[str, Any] = {**scope}
+    for route in routes:
+        match, child_scope = route.matches(attempt)
+        if match is Match.FULL:
+            if isinstance(route, (Mount, Host)):
+                return leads_to_login(route.routes, {**attempt, **child_scope})
+            return _MATCHED in attempt
+    return False
