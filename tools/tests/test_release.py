@@ -151,7 +151,7 @@ class TestRefusal:
         self.refused(tree, PACKAGE, "1.1.0", because="1.1.0 is not newer than 1.2.0")
 
     def test_unknown_package(self, tree: Path) -> None:
-        self.refused(tree, "auth-multy", "1.1.0", because="choose one of auth-core, auth-hashers")
+        self.refused(tree, "auth-multy", "1.1.0", because="choose one of auth-core, auth-fastapi")
 
     @pytest.mark.parametrize("arguments", [[], [PACKAGE], [PACKAGE, "1.1.0", "1.2.0"]])
     def test_wrong_number_of_arguments(self, tree: Path, arguments: list[str]) -> None:
