@@ -12,7 +12,7 @@ from trees import ROOT
 
 ARROWS = "Arrows between packages point one way"
 HASHERS = "Hashers know nothing of Starlette and of the other packages"
-CORE = "Core, multi and fastapi know nothing of password hashing libraries and databases"
+CORE = "Core, multi and fastapi know nothing of hash libraries and databases"
 ORM = "The storages know nothing of how passwords are hashed"
 PASSLIB = "What is odd about passlib is known in one module"
 TOOLKIT = "The toolkit defines nothing"
