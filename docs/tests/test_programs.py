@@ -442,6 +442,17 @@ class TestFastAPI:
         assert client.get("/private").status_code == 401
 
 
+def test_coming_from_fastapi_security_counts_lines() -> None:
+    folder = PROGRAMS / "from_fastapi_security"
+    old, new = (
+        sum(bool(line.strip()) for line in (folder / name).read_text().splitlines())
+        for name in ("old_app.py", "app.py")
+    )
+    page = (PAGES / "coming-from/fastapi-security.md").read_text()
+    assert f"| {old} | {new} |" in page
+    assert new < old
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_users_in_a_database_of_a_server(server: str, tmp_path: Path) -> None:
     with a_database(server) as url, reading(tmp_path, DATABASE_URL=url) as reader:
