@@ -5,7 +5,6 @@ import importlib.util
 import re
 import runpy
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -39,7 +38,7 @@ PASSWORD = "pass word: é"
 
 
 @pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     monkeypatch.chdir(tmp_path)
     loaded = {}
     for name in ("old_app", "app"):
@@ -50,7 +49,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
         monkeypatch.setitem(sys.modules, name, module)
         spec.loader.exec_module(module)
         loaded[name] = module
-    yield loaded
+    return loaded
 
 
 async def store_users(old: Any, users: Users) -> None:
@@ -108,7 +107,7 @@ def test_users_who_share_an_address_are_named(modules: dict[str, ModuleType]) ->
     old, new = modules["old_app"], modules["app"]
     twins: Users = [("Twin@example.org", {}, ARGON2), ("twin@example.org", {}, ARGON2)]
     asyncio.run(store_users(old, [*USERS, *twins]))
-    with pytest.raises(SystemExit, match="Twin@example.org', 'twin@example.org"):
+    with pytest.raises(SystemExit, match=r"Twin@example\.org', 'twin@example\.org"):
         runpy.run_path(str(PROGRAM / "fold_addresses.py"))
 
     async def addresses() -> list[str]:

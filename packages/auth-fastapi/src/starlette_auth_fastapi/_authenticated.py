@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Literal, cast
+from typing import Any, Generic, Literal, cast, overload
 
 from fastapi import Depends, FastAPI, Response
 from fastapi.security import SecurityScopes
@@ -82,6 +82,15 @@ class Authenticated(Generic[UserT]):
 
     __signature__: inspect.Signature
     optional: Callable[..., AsyncIterator[UserT | None]]
+
+    # With the union alone mypy infers Any, since each of ours is one of Starlette's too.
+    @overload
+    def __init__(self, backend: AuthBackend[UserT], *, token_url: str | None = None) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Authenticated[Any]", backend: AuthenticationBackend, *, token_url: str | None = None
+    ) -> None: ...
 
     def __init__(
         self, backend: AuthBackend[UserT] | AuthenticationBackend, *, token_url: str | None = None
