@@ -1,0 +1,3 @@
+"""Cookie sessions that the server can end."""
+
+__all__: list[str] = []
