@@ -146,7 +146,7 @@ def ask(port: int, path: str, lines: bytes) -> Answer:
             while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
                 received += piece
         except ConnectionError:
-            pass  # It hung up: what it said before counts.
+            pass  # The server hung up. An answer that came before counts.
     head = received.partition(b"\r\n\r\n")[0]
     words = head.split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/"):

@@ -3,7 +3,7 @@
 The answers follow RFC 9110 section 11 (before it RFC 7235), RFC 7617 (Basic) with RFC 4648
 (base64), RFC 6750 (Bearer), and RFC 9112 for the bytes of a request.
 
-- `IN`: the header follows the grammar, and what it holds is right.
+- `IN`: the header follows the grammar, and its password or token is right.
 - `REFUSED`: the secret is wrong, the header holds no credentials of the scheme, an RFC forbids the
   text or has it rejected, or the grammar allows no single reading of it.
 - `EITHER`: the RFCs leave the answer open. That is so where they say MAY or SHOULD, where an older
@@ -78,6 +78,9 @@ _OTHER = {"basic": b"QWxpOms=", "bearer": b"dG9rZW4="}
 _WRONG = {"basic": b"QWxhZGRpbjp3cm9uZw==", "bearer": b"wrong"}
 _NAME = {"basic": b"Basic", "bearer": b"Bearer"}
 _FOREIGN = {"basic": b"Bearer mF_9.B5f-4.1JqM", "bearer": b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+# Each scheme's own grammar says more about its credentials than the common one does.
+_TOKEN68 = "RFC 9110 §11.2"
+_GRAMMAR = {"basic": f"{_TOKEN68}, RFC 4648 §3.3", "bearer": f"{_TOKEN68}, RFC 6750 §2.1"}
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,9 @@ class Case:
     Attributes:
         id: Its name, which begins with the scheme that the server asks for.
         scheme: The scheme that the server asks for.
-        lines: What stands in the request after its `Host`, without the last CRLF.
+        lines: The header lines to send beside `Host`, without the last CRLF.
         right: The right answer.
-        section: What decides it.
+        section: The section that decides it.
     """
 
     id: str
@@ -521,7 +524,10 @@ def _filled(template: bytes, scheme: Scheme) -> bytes:
 
 
 def _cases(scheme: Scheme, own: list[Row]) -> list[Case]:
-    rows = [(id_, _filled(lines, scheme), right, section) for id_, lines, right, section in _SHARED]
+    rows = [
+        (id_, _filled(lines, scheme), right, section.replace(_TOKEN68, _GRAMMAR[scheme]))
+        for id_, lines, right, section in _SHARED
+    ]
     return [Case(f"{scheme}-{row[0]}", scheme, *row[1:]) for row in [*rows, *own]]
 
 

@@ -20,5 +20,5 @@ def write(folder: Path) -> Path:
 
 
 def _sha1(password: str) -> bytes:
-    # One of the formats that both servers read; what is compared is the headers.
+    # Both servers read this format, and the benchmark compares headers, not hashes.
     return hashlib.sha1(password.encode(), usedforsecurity=False).digest()

@@ -25,14 +25,14 @@ settings.configure(
         "rest_framework",
         "rest_framework.authtoken",
     ],
-    # What is compared is the headers, not the time.
+    # A fast one: the benchmark compares headers, not times.
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
     ROOT_URLCONF=__name__,
     SECRET_KEY="of a server that is gone in a minute",
 )
 django.setup()
 
-# What follows can be imported only after the settings.
+# Django imports models only after it has its settings.
 from django.contrib.auth.models import User  # noqa: E402
 from django.urls import path  # noqa: E402
 from rest_framework.authentication import (  # noqa: E402
