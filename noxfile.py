@@ -52,9 +52,12 @@ ABSENT = {
     "auth-core": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_multi"],
     "auth-fastapi": ["multipart", "passlib", "sqlalchemy", "starlette_auth_hashers"],
     "auth-hashers": ["starlette", "sqlalchemy", "starlette_auth_core"],
+    "auth-jwt": ["passlib", "sqlalchemy", "starlette_auth_hashers"],
     "auth-multi": ["passlib", "sqlalchemy", "starlette_auth_hashers", "starlette_auth_orm"],
     "auth-orm": ["passlib", "starlette_auth_hashers", "starlette_auth_multi"],
+    "auth-sessions": ["itsdangerous", "passlib", "sqlalchemy", "starlette_auth_hashers"],
     "auth-sqlalchemy": ["orm", "passlib", "starlette_auth_hashers", "starlette_auth_orm"],
+    "auth-throttle": ["passlib", "redis", "sqlalchemy", "starlette_auth_hashers"],
     "auth-toolkit": [],
 }
 

@@ -1,0 +1,3 @@
+"""Bearer JWTs of other issuers, for apps and for MCP servers."""
+
+__all__: list[str] = []
