@@ -62,7 +62,9 @@ class Origin(NamedTuple):
         scheme = match["scheme"].lower()
         scheme = _PAGE_SCHEMES.get(scheme, scheme)
         port = _DEFAULT_PORTS.get(scheme) if match["port"] is None else int(match["port"])
-        return None if port is not None and port > 65535 else cls(scheme, match["host"].lower(), port)
+        return (
+            None if port is not None and port > 65535 else cls(scheme, match["host"].lower(), port)
+        )
 
 
 def trusted(origins: Iterable[str]) -> frozenset[Origin]:

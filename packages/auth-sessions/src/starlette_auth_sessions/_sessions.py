@@ -6,6 +6,7 @@ id that only the cookie holds.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
@@ -28,6 +29,7 @@ _logger = logging.getLogger("starlette_auth_sessions")
 _ResultT = TypeVar("_ResultT")
 
 _TOUCH_EVERY = timedelta(minutes=1)
+# How long a statement may take that undoes a login in a cancelled task, in seconds.
 _UNDO_SECONDS = 5.0
 _NOT_EXTRA = frozenset({"digest", "scopes", "created_at", "expires_at", "last_used_at"})
 
@@ -266,8 +268,11 @@ class Sessions(Generic[UserT, RowT]):
 
     async def _undo(self, row: RowT) -> None:
         # Nobody knows the id of the new session, but it would show in `list`.
+        seconds = _UNDO_SECONDS
+        if self.query_timeout is not None:
+            seconds = min(seconds, self.query_timeout)
         try:
-            with CancelScope(shield=True), fail_after(_UNDO_SECONDS):
+            with CancelScope(shield=True), fail_after(seconds):
                 await self._store.delete(row)
         except Exception as error:  # noqa: BLE001  # The error that led here is the one to raise.
             _logger.warning("A login failed, and left a session: %s", type(error).__name__)
@@ -277,14 +282,17 @@ class Sessions(Generic[UserT, RowT]):
         last = getattr(row, "last_used_at", None)
         if last is not None and _utc(last) >= unless_since:
             return
+        touched = False
         try:
             with fail_after(self.query_timeout):
                 touched = await self._store.touch(row, now, unless_since=unless_since)
-            # A row that the store has updated is left alone: an ORM would mark it as changed.
-            if touched and _utc(row.last_used_at) != now:
-                row.last_used_at = now
         except Exception as error:  # noqa: BLE001  # The last use is no reason to refuse a session.
             _logger.warning("The last use of a session was not stored: %s", type(error).__name__)
+        # A row that the store has updated is left alone: an ORM would mark it as changed.
+        last = getattr(row, "last_used_at", None)
+        if touched and (last is None or _utc(last) != now):
+            with suppress(Exception):  # It is frozen, and each library has its own error.
+                row.last_used_at = now
 
     def _is_valid(self, row: Any, now: datetime) -> bool:
         last = getattr(row, "last_used_at", None) or row.created_at

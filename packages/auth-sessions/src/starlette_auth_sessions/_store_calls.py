@@ -23,10 +23,11 @@ _ROW_FIELDS = ("digest", "user", "created_at", "expires_at")
 
 def check_store(store: object) -> None:
     """Raise an error unless *store* is an object that can keep sessions."""
-    if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in _METHODS):
+    if isinstance(store, type) or not all(
+        callable(getattr(store, name, None)) for name in _METHODS
+    ):
         raise TypeError(
-            "store must be a TokenStore object, such as MemoryTokenStore(); "
-            f"got {_named(store)}"
+            f"store must be a TokenStore object, such as MemoryTokenStore(); got {_named(store)}"
         )
     # Optional: only a storage that knows its columns can tell.
     if getattr(store, "records_use", True) is False:
