@@ -7,11 +7,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sqlalchemy-2",
         action="store_true",
-        help="Run the page about SQLAlchemy 2, and nothing else.",
+        help="Run the pages that need SQLAlchemy 2, and nothing else.",
     )
 
 
-# The page about SQLAlchemy 2 is followed in an environment without encode/orm.
+# The pages that need SQLAlchemy 2 are followed in an environment without encode/orm.
 WITH_ORM = {"test_plaintext_tokens.py", "test_programs.py"}
 
 
