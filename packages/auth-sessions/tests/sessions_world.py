@@ -61,7 +61,8 @@ class Store(MemoryTokenStore[User]):
             self.calls.append(name)
             if name in self.before:
                 await self.before.pop(name)()
-            return await self.instead.get(name, value)(*args, **options)
+            method = self.instead[name] if name in self.instead else value
+            return await method(*args, **options)
 
         return call
 

@@ -253,18 +253,17 @@ class Sessions(Generic[UserT, RowT]):
             expires_at=_whole(now + self._absolute),
             **extra,
         )
-        refused = False
         try:
             row = await self._wait("insert", inserting)
-        except ValueError:
+        except ValueError as error:
             # That is how a store refuses a user who is deleted or may not log in.
-            refused = True
-        if refused:
-            # Raised out of the handler: the text of the store's error may show anything.
-            _logger.info("Login refused: the store makes no session for the user")
-            raise InvalidCredentials
-        check_row("insert", row)
-        return row
+            refused = type(error).__name__
+        else:
+            check_row("insert", row)
+            return row
+        # Raised out of the handler: the text of the store's error may show anything.
+        _logger.info("Login refused: insert of the store raised %s", refused)
+        raise InvalidCredentials
 
     async def _undo(self, row: RowT) -> None:
         # Nobody knows the id of the new session, but it would show in `list`.
@@ -332,10 +331,8 @@ def _check_spans(idle: timedelta, absolute: timedelta, fresh: timedelta) -> None
         raise ValueError("absolute must be at least a second")
     if fresh < timedelta():
         raise ValueError("fresh must not be negative: zero grants it to no session")
-    try:
-        _utc_now() + absolute
-    except OverflowError:
-        raise ValueError("absolute is too long: it ends after the year 9999") from None
+    if absolute > datetime.max.replace(tzinfo=UTC) - _utc_now():
+        raise ValueError("absolute is too long: it ends after the year 9999")
 
 
 def _whole(time: datetime) -> datetime:
