@@ -61,7 +61,7 @@ class Store(MemoryTokenStore[User]):
             self.calls.append(name)
             if name in self.before:
                 await self.before.pop(name)()
-            method = self.instead[name] if name in self.instead else value
+            method: Any = self.instead.get(name, value)
             return await method(*args, **options)
 
         return call

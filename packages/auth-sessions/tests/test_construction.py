@@ -97,7 +97,9 @@ def test_shortest_times() -> None:
     )
 
 
-@pytest.mark.parametrize("sessions", [None, MemoryTokenStore(), Sessions], ids=str)
+@pytest.mark.parametrize(
+    "sessions", [None, MemoryTokenStore(), Sessions], ids=["None", "store", "class"]
+)
 def test_backend_takes_sessions(sessions: Any) -> None:
     with pytest.raises(TypeError, match="sessions must be a Sessions object"):
         SessionAuth(sessions)
