@@ -301,9 +301,9 @@ def check_programs(session: nox.Session, folders: Iterable[Path], *options: str)
     session.run("pytest", "docs/tests", *options)
 
 
-# They are followed in an environment without encode/orm.
+# Programs that need SQLAlchemy 2, and nothing of encode/orm beside it.
 PROGRAMS_ON_SQLALCHEMY_2 = [
-    ROOT / "docs/programs" / name for name in ("from_fastapi_users", "sqlalchemy_users")
+    ROOT / "docs/programs" / name for name in ("from_fastapi_users", "sessions", "sqlalchemy_users")
 ]
 
 
@@ -317,7 +317,7 @@ def docs_programs(session: nox.Session) -> None:
 
 @nox.session(name="docs-sqlalchemy", tags=["full"])
 def docs_sqlalchemy(session: nox.Session) -> None:
-    """Follow the pages of the documentation about SQLAlchemy 2 and fastapi-users."""
+    """Follow the pages of the documentation that need SQLAlchemy 2."""
     install_from_tree(session, beside=tools("docs-sqlalchemy"))
     check_programs(session, PROGRAMS_ON_SQLALCHEMY_2, "--sqlalchemy-2", *session.posargs)
 
