@@ -1,10 +1,12 @@
 """One header on one connection counts once, however many throttled backends are asked."""
 
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
 from starlette.authentication import AuthenticationError
+from starlette.requests import HTTPConnection
 from throttle_backends import (
     Answering,
     FirstRight,
@@ -92,8 +94,8 @@ async def test_the_outer_one_decides_for_what_both_hold(store: Store, passwords:
         def __init__(self, backend: Throttled) -> None:
             self.backend = backend
 
-        async def authenticate(self, conn: object) -> object:
-            await self.backend.authenticate(conn)  # type: ignore[arg-type]  # it is a connection
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            await self.backend.authenticate(conn)
             raise AuthenticationError("inactive")
 
     inner = Throttled(passwords, NAME, store=store)
@@ -136,7 +138,7 @@ async def test_asked_at_the_same_time_nothing_is_left_behind(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(answer, first, conn)
         tasks.start_soon(answer, second, conn)
-        while passwords.hashed < 2:
+        while passwords.hashed < 2:  # noqa: ASYNC110 - it has no event
             await anyio.sleep(0.001)
         passwords.gate.set()
     assert (await guesses(first, 5))[-1] == 429

@@ -32,13 +32,13 @@ async def client(own_redis: OwnRedis) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def store(client: Redis) -> RedisStore:
+def own_store(client: Redis) -> RedisStore:
     return RedisStore(client, secret=SECRET)
 
 
 @pytest.fixture
-def backend(passwords: Passwords, store: RedisStore) -> Throttled:
-    return Throttled(passwords, *LIMITS, store=store)
+def backend(passwords: Passwords, own_store: RedisStore) -> Throttled:
+    return Throttled(passwords, *LIMITS, store=own_store)
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -99,7 +99,7 @@ async def test_an_attempt_that_can_not_end_there_is_counted_here(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(guess, backend)
             hashed = passwords.hashed
-            while passwords.hashed == hashed:
+            while passwords.hashed == hashed:  # noqa: ASYNC110 - it has no event
                 await anyio.sleep(0.001)
             own_redis.stop()
             passwords.gate.set()
@@ -123,9 +123,9 @@ async def test_a_success_that_can_not_end_there_is_trusted_here(
 
 
 async def test_who_is_cancelled_in_an_outage_leaves_nothing_behind(
-    own_redis: OwnRedis, passwords: Passwords, store: RedisStore
+    own_redis: OwnRedis, passwords: Passwords, own_store: RedisStore
 ) -> None:
-    backend = Throttled(passwords, Limit(by_username, 1, per=MINUTE), store=store)
+    backend = Throttled(passwords, Limit(by_username, 1, per=MINUTE), store=own_store)
     assert await guess(backend, "bob", "bobpwd") == 200
     own_redis.hang()
     with anyio.move_on_after(0.05):
@@ -149,6 +149,7 @@ async def test_stopped_and_started_under_load(
     async def attack() -> None:
         while not ended:
             statuses.append(await guess(backend))
+            await anyio.lowlevel.checkpoint()
 
     async def log_in() -> None:
         while not ended:
@@ -208,7 +209,7 @@ async def test_a_client_without_connections(
 
 
 async def test_failures_there_and_here_side_by_side(
-    own_redis: OwnRedis, store: RedisStore, passwords: Passwords
+    own_redis: OwnRedis, own_store: RedisStore, passwords: Passwords
 ) -> None:
     class Stopping(Passwords):
         async def verify(self, username: str, password: str) -> Any:
@@ -220,9 +221,9 @@ async def test_failures_there_and_here_side_by_side(
     stopping = Stopping()
     limit = Limit(by_username, 1, per=MINUTE)
     backend = FirstRight(
-        Throttled(passwords, limit, store=store),
-        Throttled(stopping, limit, store=store),
-        Throttled(right, limit, store=store),
+        Throttled(passwords, limit, store=own_store),
+        Throttled(stopping, limit, store=own_store),
+        Throttled(right, limit, store=own_store),
     )
     stopping.passwords = {}
     assert await guess(backend, password="alicepwd") == 200
@@ -258,8 +259,12 @@ def test_on_trio_attempts_are_counted_here(
 def test_a_client_of_another_loop_is_no_error(
     own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = RedisStore(Redis(port=own_redis.port), secret=SECRET)
+    client = Redis(port=own_redis.port)
+    store = RedisStore(client, secret=SECRET)
     backend = Throttled(Passwords(), *LIMITS, store=store)
-    assert asyncio.run(guess(backend)) == 401
+    first = asyncio.new_event_loop()
+    assert first.run_until_complete(guess(backend)) == 401
     assert asyncio.run(guesses(backend, 6))[-1] == 429
+    first.run_until_complete(client.aclose())
+    first.close()
     assert len(warnings_of(caplog)) <= 1

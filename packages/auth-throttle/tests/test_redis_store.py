@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -58,17 +59,17 @@ async def test_nothing_is_readable_and_nothing_known_without_the_secret(
 ) -> None:
     backend = Throttled(passwords, *LIMITS, store=redis_store)
     sent: list[bytes] = []
-    async with redis.monitor() as monitor:
-        async with anyio.create_task_group() as tasks:
+    monitor: Any = redis.monitor()
 
-            async def listen() -> None:
-                async for command in monitor.listen():
-                    sent.append(repr(command).encode())
+    async def listen() -> None:
+        async for command in monitor.listen():
+            sent.append(repr(command).encode())  # noqa: PERF401 - it is cancelled
 
-            tasks.start_soon(listen)
-            await use(backend)
-            await anyio.sleep(0.1)
-            tasks.cancel_scope.cancel()
+    async with monitor, anyio.create_task_group() as tasks:
+        tasks.start_soon(listen)
+        await use(backend)
+        await anyio.sleep(0.1)
+        tasks.cancel_scope.cancel()
     stored = [repr(await redis.dump(key)).encode() for key in await keys_of(redis, prefix)]
     ours = [command for command in sent if prefix.encode() in command]
     assert ours
@@ -116,9 +117,7 @@ async def test_two_stores_count_together(
 ) -> None:
     other = RedisStore(redis, secret=SECRET, prefix=prefix, timeout=5)
     backends = [Throttled(passwords, *LIMITS, store=store) for store in (redis_store, other)]
-    statuses = await at_once(
-        [lambda backend=backend: guess(backend) for backend in backends * 30]
-    )
+    statuses = await at_once([lambda backend=backend: guess(backend) for backend in backends * 30])
     assert Counter(statuses) == {401: 5, 429: 55}
     apart = RedisStore(redis, secret=SECRET, prefix=prefix + "apart:", timeout=5)
     assert await guess(Throttled(passwords, *LIMITS, store=apart)) == 401
@@ -135,13 +134,15 @@ async def test_who_waits_for_another_process_goes_on_when_that_is_known(
     async def log_in() -> None:
         statuses.append(await guess(here, password="alicepwd"))
 
-    async with anyio.create_task_group() as tasks:
-        async with there.attempt(connection(), "alice") as attempt:
-            for _ in range(5):
-                tasks.start_soon(log_in)
-            await anyio.sleep(0.1)
-            assert statuses == []
-            attempt.succeed()
+    async with (
+        anyio.create_task_group() as tasks,
+        there.attempt(connection(), "alice") as attempt,
+    ):
+        for _ in range(5):
+            tasks.start_soon(log_in)
+        await anyio.sleep(0.1)
+        assert statuses == []
+        attempt.succeed()
     assert statuses == [200] * 5
 
 
@@ -226,7 +227,7 @@ async def test_who_is_cancelled_while_a_failure_is_counted_has_failed(
 ) -> None:
     backend = Throttled(passwords, Limit(by_username, 1, per=MINUTE), store=redis_store)
     task = asyncio.ensure_future(guess(backend))
-    while not passwords.hashed:
+    while not passwords.hashed:  # noqa: ASYNC110 - it has no event
         await asyncio.sleep(0)
     for _ in range(3):
         await asyncio.sleep(0)
@@ -286,7 +287,9 @@ async def test_what_redis_runs_too_late_takes_no_place(
 async def test_redis_says_when_to_come_back_by_its_own_clock(
     redis_store: RedisStore, passwords: Passwords
 ) -> None:
-    backend = Throttled(passwords, Limit(by_username, 1, per=timedelta(seconds=2)), store=redis_store)
+    backend = Throttled(
+        passwords, Limit(by_username, 1, per=timedelta(seconds=2)), store=redis_store
+    )
     await guess(backend)
     with pytest.raises(AuthenticationUnavailable) as caught:
         await backend.authenticate(connection(basic("alice", "x")))

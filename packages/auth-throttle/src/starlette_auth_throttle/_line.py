@@ -46,6 +46,7 @@ class Line:
             WeakKeyDictionary()
         )
         self._down = False
+        self._answered_at = -math.inf
         self._ask_at = 0.0
         self._log_at = -math.inf
 
@@ -61,7 +62,9 @@ class Line:
             self._log("it needs asyncio")
             raise Unreachable from None
 
-    async def ask(self, script: Script, keys: Sequence[bytes], make_args: Any) -> Reply:
+    async def ask(
+        self, script: Script, keys: Sequence[bytes], make_args: Any, *, at_once: bool = True
+    ) -> Reply:
         """Send a script, and return its reply to come: a list of numbers, or `Unreachable`.
 
         Cancelled before it returns, nothing was sent. Later it goes on, whoever waits for it.
@@ -70,17 +73,18 @@ class Line:
             script: The script.
             keys: Its keys.
             make_args: Makes its arguments, just before they are sent.
+            at_once: Whether it is not sent where Redis did not answer a moment ago.
 
         Raises:
-            Unreachable: If Redis did not answer a moment ago.
+            Unreachable: If it is not sent.
         """
         loop = self.loop()
-        is_probe = self._may_ask()
+        may_ask = not at_once or self._may_ask()
         permits = self._permits.get(loop)
         if permits is None:
             permits = self._permits[loop] = asyncio.Semaphore(self._most_at_once)
         await permits.acquire()
-        if self._down and not is_probe:
+        if self._down and not may_ask:
             permits.release()
             raise Unreachable
         reply: Reply = loop.create_future()
@@ -103,6 +107,7 @@ class Line:
     def _send(self, loop: asyncio.AbstractEventLoop, call: Awaitable[Any], reply: Reply) -> None:
         task = asyncio.ensure_future(call)
         steps = _STEPS
+        sent_at = time.monotonic()
         timer: asyncio.TimerHandle
 
         def step() -> None:
@@ -111,7 +116,7 @@ class Line:
             if steps:
                 timer = loop.call_later(self._step, step)
             elif not reply.done():
-                self._fail(reply, TimeoutError())
+                self._fail(reply, TimeoutError(), sent_at)
                 task.cancel()
 
         def finish(_: object) -> None:
@@ -123,9 +128,9 @@ class Line:
             if reply.done():
                 return
             if error is not None:
-                self._fail(reply, error)
+                self._fail(reply, error, sent_at)
             elif not _is_numbers(task.result()):
-                self._fail(reply, TypeError())
+                self._fail(reply, TypeError(), sent_at)
             else:
                 self._succeed(reply, task.result())
 
@@ -136,15 +141,17 @@ class Line:
         if self._down:
             _logger.info("Redis answers again: attempts are counted there")
         self._down = False
-        if not reply.done():
-            reply.set_result(numbers)
+        self._answered_at = time.monotonic()
+        reply.set_result(numbers)
 
-    def _fail(self, reply: Reply, error: BaseException) -> None:
+    def _fail(self, reply: Reply, error: BaseException, sent_at: float) -> None:
+        reply.set_exception(Unreachable())
+        if sent_at < self._answered_at:
+            return  # It has answered others since, such as those that came after a restart.
         self._down = True
         self._ask_at = time.monotonic() + _ASK_AGAIN
         # Its text may show an address, or a password in a URL.
         self._log(type(error).__name__)
-        reply.set_exception(Unreachable())
 
     def _log(self, reason: str) -> None:
         now = time.monotonic()

@@ -3,8 +3,10 @@
 import asyncio
 import inspect
 import time
+from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +28,8 @@ __all__ = ["RedisStore"]
 _LEASE = 20.0
 #: How often Redis is asked whether attempts of other processes are known, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.05
+#: How many places are given back later that Redis could not be asked to end.
+_MOST_DEBTS = 1_000
 _MILLION = 1_000_000
 _SHORTEST_SECRET = 16
 
@@ -87,6 +91,7 @@ class RedisStore:
         self._local = MemoryStore()
         self._queues: dict[tuple[int, bytes], _Queue] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._debts: deque[_Debt] = deque(maxlen=_MOST_DEBTS)
         # How far the server's clock is ahead of ours, in seconds: a reply comes later than it was
         # made, so this is the largest that was seen.
         self._ahead: float | None = None
@@ -189,6 +194,10 @@ class RedisStore:
             except asyncio.CancelledError:
                 self._spawn(self._give_back(attempt, slots, reply))
                 raise
+            except Unreachable:
+                # It may have taken the places, and only its answer was lost.
+                self._owe(attempt, _claims(slots), Outcome.GIVEN_BACK)
+                raise
             self._see(now)
             if kind == ADMITTED and len(more) == len(slots):
                 return more
@@ -203,19 +212,34 @@ class RedisStore:
 
     async def _give_back(self, attempt: bytes, slots: Sequence[Slot], reply: Reply) -> None:
         # Of an attempt that was cancelled while Redis was asked.
+        claims = _claims(slots)
         try:
-            kind, _, *more = await reply
+            await reply
         except Unreachable:
+            self._owe(attempt, claims, Outcome.GIVEN_BACK)
             return
-        if kind == ADMITTED:
-            chosen = zip(slots, more, strict=False)
-            claims = [Claim(s, s.pair if pair else s.shared, local=False) for s, pair in chosen]
-            await self._end_shared(attempt, claims, Outcome.GIVEN_BACK)
+        await self._end_shared(attempt, claims, Outcome.GIVEN_BACK)
 
     async def _end_shared(self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome) -> bool:
         flying = [claim for claim in claims if not claim.failed]
         for claim in claims:
             claim.failed = outcome is Outcome.FAILURE
+        debt = self._debt(attempt, claims, outcome)
+        try:
+            reply = await self._line.ask(
+                self._end_script, debt.keys, lambda: debt.args, at_once=False
+            )
+            counted, now, *_ = await reply
+        except Unreachable:
+            self._debts.append(debt)
+            self._local._count(flying, outcome)
+            return True
+        self._see(now)
+        for claim in claims:
+            self._change(claim.bucket)
+        return bool(counted)
+
+    def _debt(self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome) -> "_Debt":
         keys = [key for claim in claims for key in self._bucket_keys(claim.bucket)]
         args: list[Any] = [attempt, int(outcome), len(claims), MAX_TRUSTED]
         for claim in claims:
@@ -225,16 +249,21 @@ class RedisStore:
             if outcome is Outcome.SUCCESS and slot.account is not None:
                 keys.append(self._trusted_key(slot))
                 args += [slot.place, _microseconds(slot.trust)]
-        try:
-            reply = await self._line.ask(self._end_script, keys, lambda: args)
-            counted, now, *_ = await reply
-        except Unreachable:
-            self._local._count(flying, outcome)
-            return True
-        self._see(now)
-        for claim in claims:
-            self._change(claim.bucket)
-        return bool(counted)
+        return _Debt(keys, args)
+
+    def _owe(self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome) -> None:
+        self._debts.append(self._debt(attempt, claims, outcome))
+
+    async def _pay(self) -> None:
+        # What Redis could not be asked to end. Later than a place is kept, it has ended by itself.
+        while self._debts:
+            debt = self._debts.popleft()
+            if time.monotonic() < debt.until:
+                try:
+                    await (await self._line.ask(self._end_script, debt.keys, lambda: debt.args))
+                except Unreachable:
+                    self._debts.appendleft(debt)
+                    return
 
     def _keys_of(self, slot: Slot) -> Sequence[bytes]:
         return (
@@ -253,6 +282,8 @@ class RedisStore:
     def _see(self, now: int) -> None:
         ahead = now / _MILLION - time.monotonic()
         self._ahead = ahead if self._ahead is None else max(ahead, self._ahead)
+        if self._debts:
+            self._spawn(self._pay())
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any] | None":
         try:
@@ -283,6 +314,13 @@ class RedisStore:
             queue.changed.set()
 
 
+@dataclass(slots=True)
+class _Debt:
+    keys: Sequence[bytes]
+    args: Sequence[Any]
+    until: float = field(default_factory=lambda: time.monotonic() + _LEASE)
+
+
 class _Queue:
     # The attempts of one event loop that wait for one bucket.
 
@@ -290,6 +328,12 @@ class _Queue:
         self.turn = asyncio.Lock()
         self.changed = asyncio.Event()
         self.waiting = 0
+
+
+def _claims(slots: Sequence[Slot]) -> Sequence[Claim]:
+    # In both buckets of each, since it is not known which one Redis took.
+    buckets = [(slot, bucket) for slot in slots for bucket in (slot.shared, slot.pair) if bucket]
+    return [Claim(slot, bucket, local=False) for slot, bucket in buckets]
 
 
 def _microseconds(length: float) -> int:
