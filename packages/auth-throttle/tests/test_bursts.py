@@ -273,3 +273,20 @@ async def let_all_run() -> None:
     # Long enough for an answer of Redis; nothing depends on it but what a test could miss.
     for _ in range(20):
         await anyio.sleep(0.002)
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_who_is_cancelled_once_the_others_are_known_leaves_nothing_behind(
+    store: Store, passwords: Passwords, right: bool
+) -> None:
+    backend = Throttled(passwords, Limit(by_username, 1, per=MINUTE), store=store)
+    async with anyio.create_task_group() as tasks:
+        async with backend.attempt(connection(), "alice") as attempt:
+            tasks.start_soon(guess, backend, "alice", "alicepwd")
+            await let_all_run()
+            if right:
+                attempt.succeed()
+        tasks.cancel_scope.cancel()
+    assert passwords.hashed == 0
+    assert await guess(backend) == (401 if right else 429)
+    assert await guess(backend) == 429

@@ -122,6 +122,17 @@ async def test_trusted_pairs_are_bounded(passwords: Passwords) -> None:
     assert await guess(backend, "user8", "right") == 429
 
 
+@pytest.mark.anyio
+async def test_of_one_account_the_newest_address_is_trusted(passwords: Passwords) -> None:
+    backend = Throttled(passwords, TWO, store=MemoryStore(max_keys=3))
+    homes = [f"192.0.2.{number}" for number in range(1, 6)]
+    for address in homes:
+        assert await guess(backend, password="alicepwd", address=address) == 200
+    await guesses(backend, 2, address=ELSEWHERE)
+    statuses = [await guess(backend, password="alicepwd", address=each) for each in homes]
+    assert statuses == [429, 429, 200, 200, 200]
+
+
 def size_of(value: object) -> int:
     seen: set[int] = set()
     pending, total = [value], 0

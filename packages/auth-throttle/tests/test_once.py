@@ -19,7 +19,7 @@ from throttle_backends import (
     guesses,
 )
 
-from starlette_auth_core import AuthenticationUnavailable
+from starlette_auth_core import AuthenticationUnavailable, InvalidCredentials
 from starlette_auth_throttle import (
     Limit,
     MemoryStore,
@@ -68,6 +68,62 @@ async def test_where_the_second_succeeds_the_failure_of_the_first_is_taken_back(
         Throttled(Passwords(), limits[1], store=store),
     )
     assert await guesses(backend, 3, password="alicepwd") == [200] * 3
+
+
+async def test_the_failure_of_an_address_is_taken_back_beside_others(
+    store: Store, passwords: Passwords
+) -> None:
+    passwords.passwords = {}
+    address = Limit(by_address, 3, per=MINUTE)
+    backend = FirstRight(
+        Throttled(passwords, address, store=store), Throttled(Passwords(), NAME, store=store)
+    )
+    other = Throttled(Passwords(), address, store=store)
+    async with other.attempt(connection(), "bob"):
+        assert await guesses(backend, 5, password="alicepwd") == [200] * 5
+    assert await guesses(other, 3) == [401, 401, 429]
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_failure_that_does_not_count_any_more_needs_not_be_taken_back(
+    store: Store, passwords: Passwords, same: bool
+) -> None:
+    class Slow(Passwords):
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            await anyio.sleep(0.05)
+            raise InvalidCredentials
+
+    passwords.passwords = {}
+    short = Limit(by_address, 1, per=timedelta(milliseconds=20))
+    second = Throttled(Passwords(), short if same else NAME, store=store)
+    backend = FirstRight(Throttled(passwords, short, store=store), Slow(), second)
+    for _ in range(2):
+        assert await guess(backend, password="alicepwd") == 200
+        await anyio.sleep(0.03)
+
+
+async def test_of_two_failures_the_one_that_counts_stays(
+    store: Store, passwords: Passwords
+) -> None:
+    other = Throttled(Passwords(), Limit(by_address, 2, per=timedelta(seconds=1)), store=store)
+
+    class Between(Passwords):
+        # Until the first failure does not count any more, and another one does.
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            await anyio.sleep(0.6)
+            assert await guess(other, "bob") == 401
+            await anyio.sleep(0.6)
+            raise InvalidCredentials
+
+    passwords.passwords = {}
+    limit = Limit(by_address, 2, per=timedelta(seconds=1))
+    backend = FirstRight(
+        Throttled(passwords, limit, store=store),
+        Between(),
+        Throttled(Passwords(), NAME, store=store),
+    )
+    assert await guess(backend, password="alicepwd") == 200
+    assert await guesses(other, 2, "bob") == [401, 429]
 
 
 async def test_right_logins_at_once_side_by_side(store: Store, passwords: Passwords) -> None:
@@ -143,6 +199,12 @@ async def test_asked_at_the_same_time_nothing_is_left_behind(
         passwords.gate.set()
     assert (await guesses(first, 5))[-1] == 429
     assert await guess(first, "bob", "bobpwd") == 200
+
+
+async def test_backends_that_hold_each_other_are_found_once(passwords: Passwords) -> None:
+    circle = FirstRight(passwords)
+    circle.backends = (passwords, circle)
+    assert await guess(Throttled(circle, NAME), password="alicepwd") == 200
 
 
 async def test_no_credentials_are_kept_on_the_connection(

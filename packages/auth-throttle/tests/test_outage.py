@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -197,6 +198,22 @@ async def test_an_answer_that_is_none_of_the_scripts_is_an_outage(
         assert await guesses(backend, 6) == [401] * 5 + [429]
 
 
+async def test_a_client_that_is_not_to_be_stopped(
+    own_redis: OwnRedis, passwords: Passwords, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stubborn(Redis):
+        async def evalsha(self, *args: Any, **options: Any) -> Any:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            return [0, 1, 0, 0]
+
+    async with Stubborn(port=own_redis.port) as client:
+        backend = Throttled(passwords, *LIMITS, store=RedisStore(client, secret=SECRET))
+        with anyio.fail_after(5):
+            assert await guesses(backend, 6) == [401] * 5 + [429]
+    assert warnings_of(caplog) == [WARNING.format("TimeoutError")]
+
+
 async def test_a_client_without_connections(
     own_redis: OwnRedis, passwords: Passwords, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -268,3 +285,81 @@ def test_a_client_of_another_loop_is_no_error(
     first.run_until_complete(client.aclose())
     first.close()
     assert len(warnings_of(caplog)) <= 1
+
+
+@pytest.mark.parametrize("when", ["asked", "checking"])
+def test_a_loop_that_ends_meanwhile(
+    own_redis: OwnRedis, passwords: Passwords, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    client = Redis(port=own_redis.port)
+    backend = Throttled(passwords, *LIMITS, store=RedisStore(client, secret=SECRET, timeout=5))
+
+    async def main() -> None:
+        assert await guess(backend) == 401
+        if when == "asked":
+            own_redis.hang()
+        else:
+            passwords.gate = anyio.Event()
+        for _ in range(3):
+            asyncio.ensure_future(guess(backend))  # noqa: RUF006 - the loop knows it
+        await asyncio.sleep(0.05)
+
+    async def end() -> None:
+        # As `asyncio.run` does.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.run_until_complete(end())
+    own_redis.go_on()
+    loop.run_until_complete(client.aclose())
+    loop.close()
+    assert warnings_of(caplog) == []
+
+
+def test_an_attempt_that_is_abandoned_without_a_loop(
+    own_redis: OwnRedis, passwords: Passwords
+) -> None:
+    client = Redis(port=own_redis.port)
+    backend = Throttled(passwords, *LIMITS, store=RedisStore(client, secret=SECRET))
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> Any:
+        passwords.gate = anyio.Event()
+        left = asyncio.ensure_future(guess(backend))
+        while not passwords.hashed:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        return left
+
+    left = loop.run_until_complete(begin())
+    left.get_coro().close()
+    left._log_destroy_pending = False  # asyncio would complain
+    loop.run_until_complete(client.aclose())
+    loop.close()
+
+
+async def test_what_redis_has_ended_by_itself_is_not_ended_again(
+    own_redis: OwnRedis, backend: Throttled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await guess(backend, "bob", "bobpwd") == 200
+    monkeypatch.setattr("starlette_auth_throttle._redis._LEASE", 0.0)
+    own_redis.stop()
+    assert await guesses(backend, 2) == [401, 401]
+    own_redis.start()
+    monkeypatch.setattr("starlette_auth_throttle._redis._LEASE", 20.0)
+    await anyio.sleep(1.1)
+    assert await guesses(backend, 6) == [401] * 5 + [429]
+
+
+async def test_an_outage_that_comes_again_keeps_what_is_to_be_given_back(
+    own_redis: OwnRedis, backend: Throttled, own_store: RedisStore, passwords: Passwords
+) -> None:
+    async with backend.attempt(connection(), "alice"):
+        own_redis.hang()
+    own_redis.stop()
+    assert len(own_store._debts) == 1
+    await own_store._pay()
+    assert len(own_store._debts) == 1

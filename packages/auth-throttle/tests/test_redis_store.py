@@ -59,7 +59,8 @@ async def test_nothing_is_readable_and_nothing_known_without_the_secret(
 ) -> None:
     backend = Throttled(passwords, *LIMITS, store=redis_store)
     sent: list[bytes] = []
-    monitor: Any = redis.monitor()
+    client: Any = redis  # whose `monitor` has no types
+    monitor: Any = client.monitor()
 
     async def listen() -> None:
         async for command in monitor.listen():
@@ -117,7 +118,7 @@ async def test_two_stores_count_together(
 ) -> None:
     other = RedisStore(redis, secret=SECRET, prefix=prefix, timeout=5)
     backends = [Throttled(passwords, *LIMITS, store=store) for store in (redis_store, other)]
-    statuses = await at_once([lambda backend=backend: guess(backend) for backend in backends * 30])
+    statuses = await at_once([partial(guess, backend) for backend in backends * 30])
     assert Counter(statuses) == {401: 5, 429: 55}
     apart = RedisStore(redis, secret=SECRET, prefix=prefix + "apart:", timeout=5)
     assert await guess(Throttled(passwords, *LIMITS, store=apart)) == 401

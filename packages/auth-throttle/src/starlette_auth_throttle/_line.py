@@ -63,11 +63,17 @@ class Line:
             raise Unreachable from None
 
     async def ask(
-        self, script: Script, keys: Sequence[bytes], make_args: Any, *, at_once: bool = True
+        self,
+        script: Script,
+        keys: Sequence[bytes],
+        make_args: Callable[[], Sequence[Any]],
+        *,
+        at_once: bool = True,
     ) -> Reply:
         """Send a script, and return its reply to come: a list of numbers, or `Unreachable`.
 
-        Cancelled before it returns, nothing was sent. Later it goes on, whoever waits for it.
+        Cancelled before it returns, nothing was sent. Later it goes on, whoever waits for it. Shield
+        the reply from cancellation.
 
         Args:
             script: The script.
@@ -115,7 +121,7 @@ class Line:
             steps -= 1
             if steps:
                 timer = loop.call_later(self._step, step)
-            elif not reply.done():
+            else:
                 self._fail(reply, TimeoutError(), sent_at)
                 task.cancel()
 

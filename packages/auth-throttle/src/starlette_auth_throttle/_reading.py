@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,12 +64,9 @@ class BasicReader:
             return None
         usernames: dict[str, None] = {}
         for charset in self._charsets:
-            try:
+            with suppress(InvalidCredentials):
                 found = read_basic(conn, fallback_charset=charset, max_size=self._max_size)
-            except InvalidCredentials:
-                continue
-            if found is not None:
-                usernames[found.username] = None
+                usernames |= {} if found is None else {found.username: None}
         named = [username for username in usernames if username]
         return BasicHeader(hash(secrets), named, not usernames)
 

@@ -5,7 +5,7 @@ import inspect
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import anyio
 
 from starlette_auth_core import AuthenticationUnavailable, TooManyAttempts
 
-from ._line import Line, Reply, Unreachable
+from ._line import Line, Unreachable
 from ._memory import MemoryStore, retry_after
 from ._scripts import ADMITTED, BEGIN, BLOCKED, END, LATE, REFUSED
 from ._store import MAX_TRUSTED, PATIENCE, Claim, Outcome, Slot
@@ -28,8 +28,9 @@ __all__ = ["RedisStore"]
 _LEASE = 20.0
 #: How often Redis is asked whether attempts of other processes are known, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.05
-#: How many places are given back later that Redis could not be asked to end.
+#: How many attempts are ended later that Redis could not be asked to end, and how soon: in seconds.
 _MOST_DEBTS = 1_000
+_SOON = 0.01
 _MILLION = 1_000_000
 _SHORTEST_SECRET = 16
 
@@ -92,6 +93,7 @@ class RedisStore:
         self._queues: dict[tuple[int, bytes], _Queue] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._debts: deque[_Debt] = deque(maxlen=_MOST_DEBTS)
+        self._paying = False
         # How far the server's clock is ahead of ours, in seconds: a reply comes later than it was
         # made, so this is the largest that was seen.
         self._ahead: float | None = None
@@ -112,14 +114,13 @@ class RedisStore:
         shared = self._end_local(attempt, claims, outcome)
         if not shared:
             return True
-        task = self._spawn(self._end_shared(attempt, shared, outcome))
         # Cancelled now, it is ended all the same.
-        return True if task is None else await asyncio.shield(task)
+        return bool(await asyncio.shield(self._spawn(self._end_shared(attempt, shared, outcome))))
 
     def _end_soon(self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome) -> None:
         shared = self._end_local(attempt, claims, outcome)
         if shared:
-            self._spawn(self._end_shared(attempt, shared, outcome))
+            self._owe(attempt, shared, outcome)
 
     def _end_local(
         self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome
@@ -187,16 +188,20 @@ class RedisStore:
             latest = 0 if ahead is None else time.monotonic() + ahead + self._timeout
             return attempt, _microseconds(_LEASE), int(latest * _MILLION), *sizes
 
+        def give_back() -> None:
+            self._owe(attempt, _claims(slots), Outcome.GIVEN_BACK)
+
         for _ in range(3):
             reply = await self._line.ask(self._begin_script, keys, make_args)
             try:
                 kind, now, *more = await asyncio.shield(reply)
             except asyncio.CancelledError:
-                self._spawn(self._give_back(attempt, slots, reply))
+                # Whatever its answer will be, what it has taken is given back.
+                reply.add_done_callback(lambda _: give_back())
                 raise
             except Unreachable:
                 # It may have taken the places, and only its answer was lost.
-                self._owe(attempt, _claims(slots), Outcome.GIVEN_BACK)
+                give_back()
                 raise
             self._see(now)
             if kind == ADMITTED and len(more) == len(slots):
@@ -210,26 +215,14 @@ class RedisStore:
                 break
         raise Unreachable
 
-    async def _give_back(self, attempt: bytes, slots: Sequence[Slot], reply: Reply) -> None:
-        # Of an attempt that was cancelled while Redis was asked.
-        claims = _claims(slots)
-        try:
-            await reply
-        except Unreachable:
-            self._owe(attempt, claims, Outcome.GIVEN_BACK)
-            return
-        await self._end_shared(attempt, claims, Outcome.GIVEN_BACK)
-
     async def _end_shared(self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome) -> bool:
         flying = [claim for claim in claims if not claim.failed]
         for claim in claims:
             claim.failed = outcome is Outcome.FAILURE
         debt = self._debt(attempt, claims, outcome)
         try:
-            reply = await self._line.ask(
-                self._end_script, debt.keys, lambda: debt.args, at_once=False
-            )
-            counted, now, *_ = await reply
+            reply = await self._line.ask(self._end_script, debt.keys, debt.make_args, at_once=False)
+            counted, now, *_ = await asyncio.shield(reply)
         except Unreachable:
             self._debts.append(debt)
             self._local._count(flying, outcome)
@@ -249,21 +242,39 @@ class RedisStore:
             if outcome is Outcome.SUCCESS and slot.account is not None:
                 keys.append(self._trusted_key(slot))
                 args += [slot.place, _microseconds(slot.trust)]
-        return _Debt(keys, args)
+        return _Debt(keys, args, [claim.bucket for claim in claims])
 
     def _owe(self, attempt: bytes, claims: Sequence[Claim], outcome: Outcome) -> None:
         self._debts.append(self._debt(attempt, claims, outcome))
+        with suppress(RuntimeError):  # without an event loop, the next answer will do
+            # Not at once: a loop that ends cancels its tasks, and runs no new ones to their end.
+            asyncio.get_running_loop().call_later(_SOON, self._pay_soon)
+
+    def _pay_soon(self) -> None:
+        if self._debts and not self._paying:
+            self._paying = True
+            self._spawn(self._pay())
 
     async def _pay(self) -> None:
-        # What Redis could not be asked to end. Later than a place is kept, it has ended by itself.
-        while self._debts:
-            debt = self._debts.popleft()
-            if time.monotonic() < debt.until:
-                try:
-                    await (await self._line.ask(self._end_script, debt.keys, lambda: debt.args))
-                except Unreachable:
-                    self._debts.appendleft(debt)
-                    return
+        try:
+            while self._debts:
+                debt = self._debts.popleft()
+                # Later than a place is kept, it has ended by itself.
+                if time.monotonic() < debt.until:
+                    await self._pay_one(debt)
+        except Unreachable:
+            pass  # The next answer is the occasion.
+        finally:
+            self._paying = False
+
+    async def _pay_one(self, debt: "_Debt") -> None:
+        try:
+            await asyncio.shield(await self._line.ask(self._end_script, debt.keys, debt.make_args))
+        except Unreachable:
+            self._debts.appendleft(debt)
+            raise
+        for bucket in debt.buckets:
+            self._change(bucket)
 
     def _keys_of(self, slot: Slot) -> Sequence[bytes]:
         return (
@@ -282,16 +293,10 @@ class RedisStore:
     def _see(self, now: int) -> None:
         ahead = now / _MILLION - time.monotonic()
         self._ahead = ahead if self._ahead is None else max(ahead, self._ahead)
-        if self._debts:
-            self._spawn(self._pay())
+        self._pay_soon()
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any] | None":
-        try:
-            task = asyncio.get_running_loop().create_task(work)
-        except RuntimeError:
-            # The event loop has ended, and the attempt with it.
-            work.close()
-            return None
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -314,11 +319,17 @@ class RedisStore:
             queue.changed.set()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Debt:
+    # The keys and arguments by which Redis ends an attempt.
+
     keys: Sequence[bytes]
     args: Sequence[Any]
+    buckets: Sequence[bytes]
     until: float = field(default_factory=lambda: time.monotonic() + _LEASE)
+
+    def make_args(self) -> Sequence[Any]:
+        return self.args
 
 
 class _Queue:
