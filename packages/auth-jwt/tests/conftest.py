@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from jwt_issuer import Issuer, running_issuer
+from jwt_issuer import Clock, Issuer, running_issuer
 
 import starlette_auth_jwt._jwks
+import starlette_auth_jwt._single_flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,23 +21,11 @@ settings.register_profile(
 settings.load_profile("quick")
 
 
-class Clock:
-    """The clock by which keys grow old, in the place of the module `time`."""
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def advance(self, seconds: float) -> None:
-        self._ahead += seconds
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(starlette_auth_jwt._jwks, "time", clock)
+    for module in (starlette_auth_jwt._jwks, starlette_auth_jwt._single_flight):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

@@ -4,10 +4,11 @@ A document that can't be had is a `DocumentUnavailable`, whatever went wrong on 
 """
 
 import ssl
-from contextlib import aclosing
+import zlib
 from typing import Any
 
 import httpx2
+from anyio import CancelScope
 
 from ._json import parse_object
 
@@ -73,19 +74,52 @@ async def _read(client: httpx2.AsyncClient, url: str) -> bytes:
     request = client.stream(
         "GET",
         url,
-        headers={"Accept": "application/json"},
+        headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
         # Keys are taken from where the settings say, and from nowhere else.
         follow_redirects=False,
         # The caller's limit is for all of it.
         timeout=None,
     )
-    body = bytearray()
     async with request as response:
         if response.status_code != 200:
             raise DocumentUnavailable(f"status {response.status_code}")
-        async with aclosing(response.aiter_bytes()) as chunks:
+        # A transport that has no network, such as one for tests, has read it already.
+        is_read = response.is_stream_consumed
+        chunks = response.aiter_bytes() if is_read else response.aiter_raw()
+        encoding = "" if is_read else response.headers.get("content-encoding", "")
+        body = _Body(encoding.lower())
+        with CancelScope() as reading:
+            # Not left by `break` or an error: the generators within httpx2 would stay half done,
+            # for the garbage collector and, on asyncio, for a task. The next read ends them all.
             async for chunk in chunks:
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise DocumentUnavailable(f"the answer is larger than {MOST_BYTES} bytes")
-    return bytes(body)
+                body.add(chunk)
+                if body.problem:
+                    reading.cancel()
+    if body.problem:
+        raise DocumentUnavailable(body.problem)
+    return bytes(body.content)
+
+
+class _Body:
+    # httpx2 decompresses too, but as far as the data goes, through several layers, on the event
+    # loop.
+
+    def __init__(self, encoding: str) -> None:
+        self.content = bytearray()
+        self.problem = ""
+        self._decompressor = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+        if encoding not in ("gzip", "identity", ""):
+            self.problem = "the answer is compressed in another way than gzip"
+
+    def add(self, chunk: bytes) -> None:
+        if self.problem:
+            return
+        if self._decompressor is not None:
+            try:
+                chunk = self._decompressor.decompress(chunk, MOST_BYTES + 1)
+            except zlib.error:
+                self.problem = "the answer can't be decompressed"
+                return
+        self.content += chunk
+        if len(self.content) > MOST_BYTES:
+            self.problem = f"the answer is larger than {MOST_BYTES} bytes"
