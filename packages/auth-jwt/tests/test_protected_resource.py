@@ -17,6 +17,7 @@ from starlette_auth_core import AuthenticationMiddleware, RequiresMiddleware, re
 from starlette_auth_jwt import JWTAuth, StaticKeys, protected_resource
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
+CHALLENGE = f'Bearer realm="Restricted", resource_metadata="https://api.example{WELL_KNOWN}/mcp"'
 
 
 def make(resource: str = "https://api.example/mcp", **changes: Any) -> Any:
@@ -43,8 +44,8 @@ class TestTheMetadata:
     )
     def test_is_where_clients_look(self, resource: str, url: str) -> None:
         route = make(resource)
-        assert isinstance(route, Route)
         assert route.url == url
+        assert isinstance(route, Route)
         response = client(route).get(url, follow_redirects=False)
         assert response.status_code == 200
         assert response.headers["content-type"] == "application/json"
@@ -169,17 +170,14 @@ class TestTheChallenge:
     def test_of_no_token_has_no_error(self, app: TestClient, path: str) -> None:
         response = app.get(path)
         assert response.status_code == 401
-        assert response.headers.get_list("www-authenticate") == [
-            f'Bearer realm="Restricted", resource_metadata="https://api.example{WELL_KNOWN}/mcp"'
-        ]
+        assert response.headers.get_list("www-authenticate") == [CHALLENGE]
 
     def test_of_a_wrong_token(self, app: TestClient, path: str) -> None:
         for token in ("x", make_token(claims=good_claims(exp=1))):
             response = app.get(path, headers={"Authorization": f"Bearer {token}"})
             assert response.status_code == 401
             assert response.headers.get_list("www-authenticate") == [
-                f'Bearer realm="Restricted", '
-                f'resource_metadata="https://api.example{WELL_KNOWN}/mcp", error="invalid_token"'
+                f'{CHALLENGE}, error="invalid_token"'
             ]
 
     def test_of_a_missing_scope(self, app: TestClient, path: str) -> None:
@@ -187,9 +185,7 @@ class TestTheChallenge:
         response = app.get(path, headers={"Authorization": f"Bearer {token}"})
         assert response.status_code == 403
         assert response.headers.get_list("www-authenticate") == [
-            f'Bearer realm="Restricted", '
-            f'resource_metadata="https://api.example{WELL_KNOWN}/mcp", '
-            'error="insufficient_scope", scope="authenticated write"'
+            f'{CHALLENGE}, error="insufficient_scope", scope="authenticated write"'
         ]
 
     def test_is_not_there_with_the_scope(self, app: TestClient, path: str) -> None:

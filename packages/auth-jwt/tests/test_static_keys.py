@@ -98,7 +98,7 @@ REFUSED: dict[str, Any] = {
     "text-empty": lambda: "",
     "text-secret": lambda: "a secret that is long enough to be one",
     "text-jwk": lambda: '{"kty":"oct","k":"AAAA"}',
-    "text-token": lambda: make_token(),
+    "text-token": make_token,
     "text-surrogate": lambda: "\ud800",
     "pem-nonsense": lambda: wrapped("PUBLIC KEY", b"nonsense"),
     "pem-cut": lambda: pem(key_for("RS256"))[:200],
@@ -118,7 +118,7 @@ REFUSED: dict[str, Any] = {
     "ssh": lambda: b"ssh-ed25519 " + base64.b64encode(b"x" * 51),
     "jwk-bytes": lambda: str(public_jwk(key_for("ES256"))).replace("'", '"').encode(),
     "jwks-bytes": lambda: b'{"keys": [{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAA"}]}',
-    "jwk-empty": lambda: {},
+    "jwk-empty": dict,
     "jwk-kty-unknown": lambda: {"kty": "AKP"},
     "jwk-kty-list": lambda: {"kty": []},
     "jwk-use-enc": lambda: public_jwk(key_for("RS256"), use="enc"),
@@ -145,7 +145,7 @@ class TestRefused:
     @pytest.mark.parametrize("name", REFUSED)
     def test_is_a_key_that_cannot_be_used(self, name: str) -> None:
         key = REFUSED[name]()
-        with pytest.raises(ValueError, match="^key 2 of StaticKeys ") as raised:
+        with pytest.raises(ValueError, match=r"^key 2 of StaticKeys ") as raised:
             StaticKeys(public_jwk(key_for("ES256")), key)
         assert raised.value.__cause__ is None
         assert raised.value.__context__ is None
