@@ -20,16 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs/pages"
 SITE = ROOT / "build/docs"
-# The last one only hands on the names of the others.
-PACKAGES = [
-    "auth-core",
-    "auth-fastapi",
-    "auth-hashers",
-    "auth-multi",
-    "auth-orm",
-    "auth-sqlalchemy",
-    "auth-toolkit",
-]
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
 
 # What makes a browser load something, by element. A plain link loads nothing.
 LOADS = {

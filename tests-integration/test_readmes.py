@@ -39,9 +39,14 @@ def programs() -> list[Any]:
     return [pytest.param(files, consoles, id=name) for name, files, consoles in found]
 
 
-def shell(command: str) -> str:
+def shell(command: str, folder: Path) -> str:
     result = subprocess.run(
-        ["bash", "-ec", command], capture_output=True, text=True, timeout=PATIENCE, check=False
+        ["bash", "-ec", command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=folder,
     )
     return result.stdout
 
@@ -87,6 +92,6 @@ def test_program_does_what_its_readme_says(
         for command, expected in (turn for text in consoles for turn in conversation(text)):
             quiet = command.replace("http://localhost:8000", server.url)
             quiet = quiet.replace("curl ", "curl --silent --show-error --noproxy '*' ")
-            printed = shell(setup + quiet).splitlines()
+            printed = shell(setup + quiet, tmp_path).splitlines()
             shown = [line for line in printed if line in expected]
             assert shown == expected, (command, printed)

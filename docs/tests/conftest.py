@@ -7,11 +7,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--sqlalchemy-2",
         action="store_true",
-        help="Run the pages about SQLAlchemy 2 and fastapi-users, and nothing else.",
+        help="Run the pages that need SQLAlchemy 2, and nothing else.",
     )
 
 
-# The page about SQLAlchemy 2 is followed in an environment without encode/orm.
+# The pages that need SQLAlchemy 2 are followed in an environment without encode/orm.
 WITH_ORM = {"test_plaintext_tokens.py", "test_programs.py"}
 # And so is the one about fastapi-users, which needs SQLAlchemy 2.0.
 ON_SQLALCHEMY_2 = {"test_coming_from_fastapi_users.py"}

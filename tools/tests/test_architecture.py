@@ -12,7 +12,7 @@ from trees import ROOT
 
 ARROWS = "Arrows between packages point one way"
 HASHERS = "Hashers know nothing of Starlette and of the other packages"
-CORE = "Core, multi and fastapi know nothing of hash libraries and databases"
+CORE = "Schemes and sources know nothing of hash libraries and databases"
 ORM = "The storages know nothing of how passwords are hashed"
 PASSLIB = "What is odd about passlib is known in one module"
 TOOLKIT = "The toolkit defines nothing"
@@ -65,13 +65,17 @@ def test_all_contracts_are_kept(sources: Path) -> None:
         ("starlette_auth_core/_basic.py", "import starlette_auth_multi", {ARROWS}),
         ("starlette_auth_fastapi/_login.py", "import starlette_auth_hashers", {ARROWS}),
         ("starlette_auth_fastapi/_login.py", "import sqlalchemy", {CORE}),
+        ("starlette_auth_jwt/__init__.py", "import starlette_auth_hashers", {ARROWS}),
+        ("starlette_auth_jwt/__init__.py", "import sqlalchemy", {CORE}),
         ("starlette_auth_multi/_multi.py", "import starlette_auth_orm", {ARROWS, CORE}),
         ("starlette_auth_multi/_multi.py", "import starlette_auth_toolkit", {ARROWS}),
         ("starlette_auth_orm/_basic.py", "import passlib", {ORM}),
         ("starlette_auth_orm/_basic.py", "import starlette_auth_hashers", {ARROWS, ORM}),
         ("starlette_auth_orm/_basic.py", "import starlette_auth_multi", {ARROWS}),
+        ("starlette_auth_sessions/__init__.py", "import starlette_auth_sqlalchemy", {ARROWS, CORE}),
         ("starlette_auth_sqlalchemy/_basic.py", "import passlib", {ORM}),
         ("starlette_auth_sqlalchemy/_basic.py", "import starlette_auth_orm", {ARROWS}),
+        ("starlette_auth_throttle/__init__.py", "import starlette_auth_hashers", {ARROWS}),
         ("starlette_auth_toolkit/backends.py", "ANSWER = 42", {TOOLKIT}),
         ("starlette_auth_toolkit/contrib/orm.py", "class ModelBasicAuth: ...", {TOOLKIT}),
         ("starlette_auth_toolkit/__init__.py", "def __getattr__(name): ...", {TOOLKIT}),
