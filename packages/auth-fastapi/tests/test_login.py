@@ -441,6 +441,18 @@ class TestInstalled:
         app.include_router(router)
         self.check(app, "/token", passwords)
 
+    def test_other_routes_of_the_router_are_guarded(
+        self, app: FastAPI, auth: Authenticated[Any], passwords: Passwords, router: APIRouter
+    ) -> None:
+        router.get("/own", dependencies=[Security(auth)])(lambda: "secret")
+        router.post("/own", dependencies=[Security(auth)])(lambda: "secret")
+        app.include_router(router, prefix="/more")
+        for method in ("GET", "POST"):
+            for headers in ({}, SWAGGER):
+                response = TestClient(app).request(method, "/more/own", headers=headers)
+                assert response.status_code == 401
+        assert TestClient(app).get("/more/own", auth=("alice", "alicepwd")).json() == "secret"
+
     def test_router_within_a_router(
         self, passwords: Passwords, limited: Limited, router: APIRouter
     ) -> None:

@@ -95,10 +95,12 @@ def login_router(
             content = {"error": error.code, "error_description": str(error)}
         return JSONResponse(content, 400, headers=_NO_STORE)
 
-    router = APIRouter(route_class=LoginRoute, lifespan=_documenting)
+    router = APIRouter(lifespan=_documenting)
     router.add_api_route(
         path,
         log_in,
+        # Of this route alone: the app may add others to the router, which are to be guarded.
+        route_class_override=LoginRoute,
         methods=["POST"],
         response_model=None,
         responses=LOGIN_RESPONSES,

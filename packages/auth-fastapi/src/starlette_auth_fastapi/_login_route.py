@@ -38,7 +38,7 @@ def leads_to_login(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST":
         return False
     # The copy keeps marks of this attempt out of the request itself.
-    attempt: dict[str, Any] = {**scope}
+    attempt = {key: value for key, value in scope.items() if key != _MATCHED}
     for route in routes:
         match, _ = route.matches(attempt)
         if match is Match.FULL:
