@@ -305,7 +305,7 @@ class TestSinglePage:
 class TestLogRecords:
     """The table of the guide says what is in the code, and all of it."""
 
-    PACKAGES = ("auth-core", "auth-hashers", "auth-orm", "auth-sessions")
+    PACKAGES = ("auth-core", "auth-fastapi", "auth-hashers", "auth-orm", "auth-sessions")
 
     @pytest.fixture
     def table(self) -> str:

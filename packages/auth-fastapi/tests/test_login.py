@@ -585,6 +585,8 @@ class TestMistakes:
     def test_wrong_values(self, passwords: Passwords, tokens: Tokens[User]) -> None:
         with pytest.raises(ValueError, match="path must begin with a slash"):
             login_router(passwords, tokens, path="token", expires_in=HOUR)
+        with pytest.raises(ValueError, match="expires_in is too long"):
+            login_router(passwords, tokens, expires_in=timedelta.max)
         finding: Tokens[User] = Tokens(MemoryTokenStore(), prefix=None)
         with pytest.raises(ValueError, match="has no prefix"):
             login_router(passwords, finding, expires_in=HOUR)
