@@ -83,10 +83,8 @@ def login_router(
         raise TypeError(f"expires_in must be a timedelta, not a {type(expires_in).__name__}")
     if expires_in < timedelta(seconds=1):
         raise ValueError(f"expires_in must be at least a second, not {expires_in}")
-    try:
-        datetime.now(UTC) + expires_in
-    except OverflowError:
-        raise ValueError(f"expires_in is too long: {expires_in}") from None
+    if expires_in > datetime.max.replace(tzinfo=UTC) - datetime.now(UTC):
+        raise ValueError(f"expires_in is too long: {expires_in}")
     if not path.startswith("/"):
         raise ValueError(f"path must begin with a slash: {path!r}")
     login = _Login(passwords, tokens, expires_in)
