@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
@@ -62,7 +63,7 @@ class TestLogin:
         response = await world.send("GET", "/login/alice", ("Sec-Fetch-Site", "cross-site"))
         assert response.status_code == 204
 
-    @pytest.mark.parametrize("user", [None, False, "", 0, {}])
+    @pytest.mark.parametrize("user", [None, False, "", 0, {}, OrderedDict()], ids=repr)
     async def test_nobody_gets_no_session(self, world: World, user: Any) -> None:
         response = Response()
         with pytest.raises(TypeError, match="user must be a user"):
@@ -76,8 +77,9 @@ class TestLogin:
 
         with pytest.raises(TypeError, match="awaited"):
             await world.sessions.login(request(), Response(), find())  # type: ignore[arg-type]  # on purpose
-        with pytest.raises(TypeError, match="awaited"):
-            await world.sessions.login(request(), Response(), _Future())  # type: ignore[arg-type]  # on purpose
+        for unfinished in _Future(), (each for each in [world.alice]):
+            with pytest.raises(TypeError, match="awaited"):
+                await world.sessions.login(request(), Response(), unfinished)  # type: ignore[arg-type]  # on purpose
         assert world.store.calls == []
 
     @pytest.mark.parametrize(
