@@ -294,10 +294,6 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/check_site.py")
 
 
-# Programs that need SQLAlchemy 2, and nothing of encode/orm beside it.
-ON_SQLALCHEMY_2 = [ROOT / "docs/programs" / name for name in ("sessions", "sqlalchemy_users")]
-
-
 def check_programs(session: nox.Session, folders: Iterable[Path], *options: str) -> None:
     """Check the types of the documentation's programs, and do what its pages say."""
     for folder in folders:
@@ -305,11 +301,17 @@ def check_programs(session: nox.Session, folders: Iterable[Path], *options: str)
     session.run("pytest", "docs/tests", *options)
 
 
+# Programs that need SQLAlchemy 2, and nothing of encode/orm beside it.
+PROGRAMS_ON_SQLALCHEMY_2 = [
+    ROOT / "docs/programs" / name for name in ("from_fastapi_users", "sessions", "sqlalchemy_users")
+]
+
+
 @nox.session(name="docs-programs", default=False, tags=["full"])
 def docs_programs(session: nox.Session) -> None:
     """Follow the guides of the documentation: save their programs, start them, run the commands."""
     install_from_tree(session, beside=tools("docs-programs"))
-    folders = set(ROOT.glob("docs/programs/*/")) - set(ON_SQLALCHEMY_2)
+    folders = set(ROOT.glob("docs/programs/*/")) - set(PROGRAMS_ON_SQLALCHEMY_2)
     check_programs(session, [*sorted(folders), ROOT / "docs/tests"], *session.posargs)
 
 
@@ -317,7 +319,7 @@ def docs_programs(session: nox.Session) -> None:
 def docs_sqlalchemy(session: nox.Session) -> None:
     """Follow the pages of the documentation that need SQLAlchemy 2."""
     install_from_tree(session, beside=tools("docs-sqlalchemy"))
-    check_programs(session, ON_SQLALCHEMY_2, "--sqlalchemy-2", *session.posargs)
+    check_programs(session, PROGRAMS_ON_SQLALCHEMY_2, "--sqlalchemy-2", *session.posargs)
 
 
 def install_for_demo(session: nox.Session) -> None:

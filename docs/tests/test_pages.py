@@ -7,7 +7,11 @@ from pages import PAGES, PROGRAMS, blocks
 from reader import follow, reading
 
 # Its programs are followed in an environment without encode/orm.
-ON_SQLALCHEMY_2 = {"guides/sessions.md", "guides/sqlalchemy.md"}
+ON_SQLALCHEMY_2 = {
+    "coming-from/fastapi-users.md",
+    "guides/sessions.md",
+    "guides/sqlalchemy.md",
+}
 
 WITH_PROGRAMS = {
     str(page.relative_to(PAGES)): page
