@@ -108,9 +108,9 @@ class Sessions(Generic[UserT, RowT]):
 
         The id is always a new one. The session that came with the request is ended, whosever it
         was: a login is a change of privileges (OWASP Session Management Cheat Sheet, "Renew the
-        Session ID After Any Privilege Level Change"). A request that may change something, which a
-        GET may not, must not come from another site: its answer would log the visitor in as
-        somebody else.
+        Session ID After Any Privilege Level Change"). A request with an unsafe method must not come
+        from another site, whose page would otherwise log its visitors in as somebody else. A GET
+        may log in, because the callback of OAuth comes from another site.
 
         Args:
             conn: The request.
@@ -150,7 +150,7 @@ class Sessions(Generic[UserT, RowT]):
     async def logout(self, conn: HTTPConnection, response: Response) -> None:
         """End the session of a request, and have *response* delete its cookie.
 
-        Several cookies end several sessions, and a request without a session is no error.
+        Several cookies end several sessions, and a request without a session is not an error.
 
         Args:
             conn: The request.
@@ -241,8 +241,8 @@ class Sessions(Generic[UserT, RowT]):
         return [row for row in rows if row is not None]
 
     async def _find(self, conn: HTTPConnection, session_id: SessionId) -> RowT | None:
-        # A view that ends the session of its request need not ask the store again. What a WebSocket
-        # knows may be hours old.
+        # A view that ends the session of its request need not ask the store again. The row of a
+        # WebSocket may be hours old.
         scope = conn.scope if conn.scope["type"] == "http" else {}
         found: dict[Any, RowT | None] = scope.setdefault(_FOUND, {})
         key = self, session_id
