@@ -89,7 +89,7 @@ async def test_a_lookup_is_two_round_trips(
     backend = Throttled(passwords, *LIMITS, store=redis_store)
     await guess(backend)
     sent: list[str] = []
-    execute = redis.execute_command
+    execute: Any = redis.execute_command
 
     async def noting(name: str, *args: Any, **options: Any) -> Any:
         sent.append(name)

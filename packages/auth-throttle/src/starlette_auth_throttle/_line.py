@@ -72,8 +72,8 @@ class Line:
     ) -> Reply:
         """Send a script, and return its reply to come: a list of numbers, or `Unreachable`.
 
-        Cancelled before it returns, nothing was sent. Later it goes on, whoever waits for it. Shield
-        the reply from cancellation.
+        Cancelled before it returns, nothing was sent. Later the script runs to its end, whoever
+        waits for it; shield the reply from cancellation.
 
         Args:
             script: The script.
