@@ -116,7 +116,6 @@ class TestFailedLogins:
         TestClient(program.app).get("/protected", auth=("my-password", "x"))
         assert caplog.messages == ["A login from testclient failed"]
 
-
     def test_a_login_view_and_the_api_count_together_over_redis(
         self, load: Load, monkeypatch: pytest.MonkeyPatch
     ) -> None:
