@@ -58,11 +58,17 @@ def client_of(server: Server) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=server.url, timeout=PATIENCE, transport=transport)
 
 
-async def burst(client: httpx.AsyncClient, count: int, **options: Any) -> Counter[int]:
+async def burst(
+    client: httpx.AsyncClient,
+    count: int,
+    method: str = "GET",
+    path: str = "/protected",
+    **options: Any,
+) -> Counter[int]:
     statuses: Counter[int] = Counter()
 
     async def send() -> None:
-        response = await client.request(**{"method": "GET", "url": "/protected"} | options)
+        response = await client.request(method, path, **options)
         statuses[response.status_code] += 1
         if response.status_code == 429:
             assert 1 <= int(response.headers["retry-after"]) <= 60
@@ -96,7 +102,7 @@ async def test_right_logins_at_once_all_pass(server: Server) -> None:
 async def test_the_login_endpoint_and_the_api_count_together(server: Server) -> None:
     wrong = {"grant_type": "password", "username": "dave", "password": "wrong"}
     async with client_of(server) as client:
-        statuses = await burst(client, 40, method="POST", url="/token", data=wrong)
+        statuses = await burst(client, 40, "POST", "/token", data=wrong)
         assert statuses == {400: 5, 429: 35}
         assert await burst(client, 1, auth=("dave", "davepwd")) == {429: 1}
         right = {"grant_type": "password", "username": "erin", "password": "erinpwd"}
