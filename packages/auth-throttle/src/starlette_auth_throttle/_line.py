@@ -146,12 +146,12 @@ class Line:
 
     def _fail(self, reply: Reply, error: BaseException, sent_at: float) -> None:
         reply.set_exception(Unreachable())
-        if sent_at < self._answered_at:
-            return  # It has answered others since, such as those that came after a restart.
-        self._down = True
-        self._ask_at = time.monotonic() + _ASK_AGAIN
         # Its text may show an address, or a password in a URL.
         self._log(type(error).__name__)
+        # Where others have been answered since, as after a restart, it is not down.
+        if sent_at >= self._answered_at:
+            self._down = True
+            self._ask_at = time.monotonic() + _ASK_AGAIN
 
     def _log(self, reason: str) -> None:
         now = time.monotonic()
