@@ -230,7 +230,7 @@ async def test_one_answer_that_is_lost_beside_others_is_not_an_outage(
         backend = Throttled(passwords, *LIMITS, store=RedisStore(client, secret=SECRET))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(guess, backend)
-            while not client.lost:  # noqa: ASYNC110 - it has no event
+            while not client.lost:
                 await anyio.lowlevel.checkpoint()
             assert await guess(backend, "bob", "bobpwd") == 200
         # That one was counted here. The others are counted there, as before.
