@@ -111,17 +111,24 @@ async def test_the_challenges_lead_to_the_metadata(server: Server, issuer: Issue
     }
 
 
-async def test_a_fixed_token() -> None:
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The programs, in a folder where they may have files of their own."""
+    for program in PROGRAMS.glob("*.py"):
+        (tmp_path / program.name).write_text(program.read_text())
+    return tmp_path
+
+
+async def test_a_fixed_token(copied: Path) -> None:
     token = secrets.token_urlsafe(32)
-    with serving("fixed_token:app", folder=PROGRAMS, env={"MCP_TOKEN": token}) as server:
+    (copied / "agent-token.txt").write_text(token + "\n")
+    with serving("fixed_token:app", folder=copied) as server:
         assert await call(server, token, "add", a=2, b=3) == 5
         assert await refused_by(server, token + "x")
 
 
-async def test_own_tokens(tmp_path: Path) -> None:
-    # It writes a file where it is started.
-    (tmp_path / "own_tokens.py").write_text((PROGRAMS / "own_tokens.py").read_text())
-    with serving("own_tokens:app", folder=tmp_path) as server:
-        token = (tmp_path / "token.txt").read_text()
+async def test_own_tokens(copied: Path) -> None:
+    with serving("own_tokens:app", folder=copied) as server:
+        token = (copied / "token.txt").read_text()
         assert await call(server, token, "add", a=2, b=3) == 5
         assert await refused_by(server, token[:-1] + ("a" if token[-1] != "a" else "b"))

@@ -1,7 +1,7 @@
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
@@ -11,7 +11,7 @@ from starlette.routing import Mount
 
 from starlette_auth_core import AuthenticationMiddleware, BaseBearerAuth, RequiresMiddleware
 
-TOKEN = os.environ.get("MCP_TOKEN") or secrets.token_urlsafe(32)
+TOKEN = Path("agent-token.txt").read_text().strip()
 
 server = MCPServer("orders")
 

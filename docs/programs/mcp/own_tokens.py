@@ -1,8 +1,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
 
+from anyio import Path
 from mcp.server.mcpserver import MCPServer
 from starlette.applications import Starlette
 from starlette.authentication import SimpleUser
@@ -29,7 +29,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     token, _ = await tokens.issue(
         SimpleUser("alice"), scopes=["mcp"], expires_in=timedelta(days=30)
     )
-    Path("token.txt").write_text(token)
+    await Path("token.txt").write_text(token)
     async with server.session_manager.run():
         yield
 
