@@ -301,20 +301,25 @@ def check_programs(session: nox.Session, folders: Iterable[Path], *options: str)
     session.run("pytest", "docs/tests", *options)
 
 
+# Programs that need SQLAlchemy 2, and nothing of encode/orm beside it.
+PROGRAMS_ON_SQLALCHEMY_2 = [
+    ROOT / "docs/programs" / name for name in ("from_fastapi_users", "sessions", "sqlalchemy_users")
+]
+
+
 @nox.session(name="docs-programs", default=False, tags=["full"])
 def docs_programs(session: nox.Session) -> None:
     """Follow the guides of the documentation: save their programs, start them, run the commands."""
     install_from_tree(session, beside=tools("docs-programs"))
-    folders = set(ROOT.glob("docs/programs/*/")) - {ROOT / "docs/programs/sqlalchemy_users"}
+    folders = set(ROOT.glob("docs/programs/*/")) - set(PROGRAMS_ON_SQLALCHEMY_2)
     check_programs(session, [*sorted(folders), ROOT / "docs/tests"], *session.posargs)
 
 
 @nox.session(name="docs-sqlalchemy", tags=["full"])
 def docs_sqlalchemy(session: nox.Session) -> None:
-    """Follow the page of the documentation that needs SQLAlchemy 2."""
+    """Follow the pages of the documentation that need SQLAlchemy 2."""
     install_from_tree(session, beside=tools("docs-sqlalchemy"))
-    folder = ROOT / "docs/programs/sqlalchemy_users"
-    check_programs(session, [folder], "--sqlalchemy-2", *session.posargs)
+    check_programs(session, PROGRAMS_ON_SQLALCHEMY_2, "--sqlalchemy-2", *session.posargs)
 
 
 def install_for_demo(session: nox.Session) -> None:
