@@ -15,11 +15,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ._forks import hold_while_forking
 from ._libcrypt import load_crypt
 from ._verifier import MAX_HASH_SIZE, Verifier
 
 # Filters of warnings are the process's, and passlib loads what it needs without a lock.
 _loading = threading.RLock()
+hold_while_forking(_loading)
 
 
 @contextlib.contextmanager
@@ -189,7 +191,7 @@ def find_algorithm(name: object) -> str:
     if name not in names:
         close = difflib.get_close_matches(name, names)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"{name!r} is no password hash of passlib.hash{hint}")
+        raise ValueError(f"unknown algorithm {name!r}: passlib.hash has no such name{hint}")
     with _quietly():
         handler = registry.get_crypt_handler(name)
     if name in _PLAINTEXT or name in _REVERSIBLE:

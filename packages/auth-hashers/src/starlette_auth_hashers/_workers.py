@@ -17,9 +17,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import anyio
+import anyio._backends._asyncio  # before a thread does; see `_loading`
 from anyio.lowlevel import current_token
 
 from ._cores import usable_cores
+from ._forks import hold_while_forking
 
 __all__ = ["HasherBusy", "configure", "run", "submit", "wait", "waiting"]
 
@@ -30,6 +32,11 @@ T = TypeVar("T")
 _WAITING_PER_WORKER = 128
 _LEAST_WAITING = 256
 _LOWER_PRIORITY = 10
+
+# anyio imports its half of an event loop when that loop first uses it. A child that is forked in
+# the middle of that import could never finish it.
+_loading = threading.Lock()
+hold_while_forking(_loading)
 
 
 class HasherBusy(TimeoutError):
@@ -162,7 +169,8 @@ def submit(function: Callable[[], T]) -> "Future[T]":
 
 async def wait(future: "Future[T]") -> T:
     """Wait for *future* on whichever event loop this is; several may wait for one."""
-    finished = anyio.Event()
+    with _loading:
+        finished = anyio.Event()
     loop: Any = current_token().native_token
     # anyio's own way back from a thread would block the worker until the loop has answered.
     wake = loop.run_sync_soon if hasattr(loop, "run_sync_soon") else loop.call_soon_threadsafe
