@@ -22,6 +22,7 @@ from anyio.lowlevel import current_token
 
 from ._cores import usable_cores
 from ._forks import hold_while_forking
+from ._unavailable import unavailable
 
 __all__ = ["HasherBusy", "configure", "run", "submit", "wait", "waiting"]
 
@@ -66,10 +67,29 @@ class _Pool:
         with self._lock:
             if len(self._unfinished) >= self._workers + self._max_waiting:
                 raise HasherBusy(self.waiting())
-            future = self._executor.submit(contextvars.copy_context().run, function)
+            future = self._start(function)
             self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         return future
+
+    def _start(self, function: Callable[[], T]) -> "Future[T]":
+        context = contextvars.copy_context()
+        wanted = True
+
+        def work() -> T:
+            if not wanted:
+                raise failed  # Nobody waits for it.
+            return context.run(function)
+
+        try:
+            return self._executor.submit(work)
+        except RuntimeError as error:
+            if "new thread" not in str(error):
+                raise  # The interpreter is exiting.
+            # The executor has queued it all the same, and a thread that there is would do it.
+            wanted = False
+            failed = unavailable(None, error)
+        raise failed
 
     def waiting(self) -> int:
         return max(0, len(self._unfinished) - self._workers)
