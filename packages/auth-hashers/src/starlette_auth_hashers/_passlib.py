@@ -48,6 +48,7 @@ __all__ = [
     "find_algorithm",
     "find_matches",
     "is_unsalted",
+    "is_variant",
     "load_algorithm",
 ]
 
@@ -334,6 +335,12 @@ def _accepted() -> Mapping[str, Any]:
         with contextlib.suppress(ValueError):
             handlers[name] = registry.get_crypt_handler(find_algorithm(name))
     return handlers
+
+
+def is_variant(name: str, hashed: str) -> bool:
+    """Return whether *hashed* is of a weaker kind than is made today; see `Stored.variant`."""
+    stored = _parse(_accepted()[name], hashed)
+    return stored is not None and stored.variant
 
 
 def is_unsalted(name: str) -> bool:
