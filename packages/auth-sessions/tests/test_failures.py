@@ -13,6 +13,7 @@ from sessions_world import World, request
 from starlette.responses import Response
 
 from starlette_auth_core import AuthenticationUnavailable
+from starlette_auth_core.tokens import MemoryTokenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +136,32 @@ async def test_cancelled_login_leaves_no_new_session(world: World) -> None:
         await world.sessions.login(request(cookie), response, world.bob)
     assert scope.cancelled_caught
     assert [row.user for row in world.store.rows] == [world.alice]
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.parametrize("broken", ["timed_out", "cancelled"])
+async def test_broken_off_insert_that_was_stored_leaves_no_session(
+    world: World, broken: str
+) -> None:
+    async def store_and_hang(*args: Any, **options: Any) -> Any:
+        await MemoryTokenStore.insert(world.store, *args, **options)
+        stored.set()
+        await anyio.sleep_forever()
+
+    stored = anyio.Event()
+    world.store.instead["insert"] = store_and_hang
+    response = Response()
+    if broken == "timed_out":
+        with pytest.raises(AuthenticationUnavailable):
+            await world.sessions.login(request(), response, world.alice)
+    else:
+        world.sessions.query_timeout = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(world.sessions.login, request(), response, world.alice)
+            await stored.wait()
+            group.cancel_scope.cancel()
+    assert world.store.rows == []
+    assert world.store.calls == ["insert", "find", "delete"]
     assert "set-cookie" not in response.headers
 
 

@@ -4,15 +4,27 @@ import logging
 import math
 import sys
 from collections.abc import Awaitable
+from contextlib import suppress
 from types import CoroutineType
 from typing import Any, TypeVar
 
 from anyio import CancelScope, current_time
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from starlette_auth_core import AuthenticationUnavailable
 from starlette_auth_core.storage import log_unavailable
 
-__all__ = ["check_row", "check_store", "check_user", "wait"]
+__all__ = [
+    "check_conn",
+    "check_logged_in",
+    "check_response",
+    "check_row",
+    "check_store",
+    "check_user",
+    "is_nobody",
+    "wait",
+]
 
 _logger = logging.getLogger("starlette_auth_sessions")
 
@@ -69,12 +81,38 @@ def check_row(name: str, row: Any) -> None:
 
 def check_user(user: object) -> None:
     """Raise a `TypeError` unless *user* is a user, and not nobody or a forgotten `await`."""
-    # A false object of Python's own, such as an empty dict, is what databases return for nobody.
-    nobody = type(user).__module__.partition(".")[0] in sys.stdlib_module_names and not user
-    if nobody or any(hasattr(type(user), name) for name in _UNFINISHED):
+    if is_nobody(user) or any(hasattr(type(user), name) for name in _UNFINISHED):
         if isinstance(user, CoroutineType):
             user.close()  # Otherwise Python warns that it was never awaited.
         raise TypeError(f"user must be a user, found and awaited before; got {_named(user)}")
+
+
+def check_logged_in(user: object) -> None:
+    """Raise a `TypeError` if *user* says that nobody has logged in."""
+    # Starlette's `BaseUser` raises where a class does not override the property.
+    with suppress(NotImplementedError):
+        if not getattr(user, "is_authenticated", True):
+            raise TypeError(f"user must have logged in; got {_named(user)}")
+
+
+def is_nobody(user: object) -> bool:
+    """Return whether *user* is what databases return for nobody.
+
+    That is a false object of Python's own, such as None or an empty dict.
+    """
+    return type(user).__module__.partition(".")[0] in sys.stdlib_module_names and not user
+
+
+def check_conn(name: str, conn: object) -> None:
+    """Raise a `TypeError` unless the argument *name* is a connection."""
+    if not isinstance(conn, HTTPConnection):
+        raise TypeError(f"{name} must be a request of Starlette; got {_named(conn)}")
+
+
+def check_response(response: object) -> None:
+    """Raise a `TypeError` unless *response* is a response."""
+    if not isinstance(response, Response):
+        raise TypeError(f"response must be a response of Starlette; got {_named(response)}")
 
 
 def _named(value: object) -> str:
