@@ -18,18 +18,10 @@ from starlette.responses import Response
 from starlette_auth_core import InvalidCredentials
 from starlette_auth_core.tokens import TokenStore
 
+from ._arguments import check_conn, check_logged_in, check_response, check_user, is_nobody
 from ._cookie import Cookie, SessionId
 from ._cross_origin import check_origin, is_unsafe, trusted
-from ._store_calls import (
-    check_conn,
-    check_logged_in,
-    check_response,
-    check_row,
-    check_store,
-    check_user,
-    is_nobody,
-    wait,
-)
+from ._store_calls import check_row, check_store, finish, wait
 from ._typing import RowT, UserT
 
 __all__ = ["Sessions"]
@@ -326,8 +318,8 @@ class Sessions(Generic[UserT, RowT]):
             return
         touched = False
         try:
-            with fail_after(self.query_timeout):
-                touched = await self._store.touch(row, now, unless_since=unless_since)
+            touching = self._store.touch(row, now, unless_since=unless_since)
+            touched = await finish("touch", touching, self.query_timeout)
         except Exception as error:  # noqa: BLE001  # The last use is no reason to refuse a session.
             _logger.warning("The last use of a session was not stored: %s", type(error).__name__)
         # A row that the store has updated is left alone: an ORM would mark it as changed.
