@@ -265,8 +265,9 @@ class Sessions(Generic[UserT, RowT]):
     async def _find(self, conn: HTTPConnection, session_id: SessionId) -> RowT | None:
         # A view that ends the session of its request need not ask the store again. The row of a
         # WebSocket may be hours old.
-        scope = conn.scope if conn.scope["type"] == "http" else {}
-        found: dict[Any, RowT | None] = scope.setdefault(_FOUND, {})
+        found: dict[Any, RowT | None] = {}
+        if conn.scope["type"] == "http":
+            found = conn.scope.setdefault(_FOUND, found)
         key = self, session_id
         if key not in found:
             row: Any = await self._wait("find", self._store.find(session_id.digest))
