@@ -616,6 +616,14 @@ class TestFindUser:
         with pytest.raises(TypeError, match="was not awaited"):
             await Users(later()).authenticate(connection(make_token()))
 
+    async def test_must_be_async(self) -> None:
+        class Sync(Users):
+            def find_user(self, claims: Mapping[str, Any]) -> Any:
+                return {"name": MARK}
+
+        with pytest.raises(TypeError, match="find_user returned an object of the class dict"):
+            await Sync().verify(make_token())
+
     async def test_raises_its_own_errors(self) -> None:
         with pytest.raises(LookupError):
             await Users(LookupError()).verify(make_token())
