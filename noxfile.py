@@ -301,20 +301,25 @@ def check_programs(session: nox.Session, folders: Iterable[Path], *options: str)
     session.run("pytest", "docs/tests", *options)
 
 
+# Programs that need SQLAlchemy 2, and nothing of encode/orm beside it.
+PROGRAMS_ON_SQLALCHEMY_2 = [
+    ROOT / "docs/programs" / name for name in ("from_fastapi_users", "sessions", "sqlalchemy_users")
+]
+
+
 @nox.session(name="docs-programs", default=False, tags=["full"])
 def docs_programs(session: nox.Session) -> None:
     """Follow the guides of the documentation: save their programs, start them, run the commands."""
     install_from_tree(session, beside=tools("docs-programs"))
-    folders = set(ROOT.glob("docs/programs/*/")) - {ROOT / "docs/programs/sqlalchemy_users"}
+    folders = set(ROOT.glob("docs/programs/*/")) - set(PROGRAMS_ON_SQLALCHEMY_2)
     check_programs(session, [*sorted(folders), ROOT / "docs/tests"], *session.posargs)
 
 
 @nox.session(name="docs-sqlalchemy", tags=["full"])
 def docs_sqlalchemy(session: nox.Session) -> None:
-    """Follow the page of the documentation that needs SQLAlchemy 2."""
+    """Follow the pages of the documentation that need SQLAlchemy 2."""
     install_from_tree(session, beside=tools("docs-sqlalchemy"))
-    folder = ROOT / "docs/programs/sqlalchemy_users"
-    check_programs(session, [folder], "--sqlalchemy-2", *session.posargs)
+    check_programs(session, PROGRAMS_ON_SQLALCHEMY_2, "--sqlalchemy-2", *session.posargs)
 
 
 def install_for_demo(session: nox.Session) -> None:
@@ -433,6 +438,7 @@ def install(session: nox.Session, package: str) -> None:
 # Programs in tests-integration/alone/ -> what they have: a package, its extras, and others.
 ALONE = {
     "core": ("auth-core", "", ()),
+    "fastapi_app": ("auth-fastapi", "", ("httpx2>=2",)),
     "hashers": ("auth-hashers", "[argon2,bcrypt]", ()),
     "hashers_flask": ("auth-hashers", "[argon2]", ("flask>=3",)),
     "multi": ("auth-multi", "", ()),
@@ -500,6 +506,18 @@ def oldest(session: nox.Session, package: str) -> None:
     """Test one package with the oldest dependencies that it allows."""
     install_from_tree(session, package, options=["--resolution=lowest-direct"])
     session.run("pytest", f"packages/{package}/tests", *session.posargs)
+
+
+# Of one minor version of FastAPI each, from the oldest that auth-fastapi allows to the newest.
+FASTAPIS = [f"0.{minor}" for minor in range(123, 166)]
+
+
+@nox.session(default=False, tags=["full"], venv_backend="uv", reuse_venv=False)
+@nox.parametrize("version", [nox.param(name, id=name, tags=["auth-fastapi"]) for name in FASTAPIS])
+def fastapi(session: nox.Session, version: str) -> None:
+    """Test auth-fastapi on one version of FastAPI: `nox -s "fastapi(0.128)"`."""
+    install_from_tree(session, "auth-fastapi", options=[f"fastapi=={version}.*"])
+    session.run("pytest", "packages/auth-fastapi/tests", *session.posargs)
 
 
 @nox.session(default=False, tags=["full"], reuse_venv=False)

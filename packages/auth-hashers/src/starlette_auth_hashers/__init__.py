@@ -5,6 +5,7 @@ from ._base import BaseHasher, generate_random_string
 from ._caching import CachingHasher
 from ._legacy import LegacyHasher
 from ._multi import MultiHasher
+from ._unavailable import HasherUnavailable
 from ._workers import HasherBusy, configure, waiting
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "CryptHasher",
     "Hasher",
     "HasherBusy",
+    "HasherUnavailable",
     "LegacyHasher",
     "MultiHasher",
     "PBKDF2Hasher",

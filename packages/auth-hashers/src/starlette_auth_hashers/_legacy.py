@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
 from ._algorithms import max_costs_of
 from ._base import BaseHasher, require_hash, require_text
+from ._pacing import settle
 from ._passlib import cost_kind, find_algorithm, load_algorithm
 from ._verifier import MAX_HASH_SIZE, Verifier
 
@@ -35,6 +36,7 @@ class LegacyHasher(BaseHasher):
     """
 
     max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    _measured_within = True
 
     def __init__(self, algorithm: str) -> None:
         self._verifier: Verifier
@@ -63,15 +65,16 @@ class LegacyHasher(BaseHasher):
     def verify_sync(self, secret: str, hashed: str | None) -> bool:
         """Verify a password; see `BaseHasher.verify_sync`."""
         require_text(secret, hashed)
-        valid = None if hashed is None else self._verifier.check(secret, hashed)
-        if valid is None:
-            self._even_out(secret)
-        return bool(valid)
+        return settle(
+            self,
+            secret,
+            lambda: hashed is not None and bool(self._verifier.check(secret, hashed)),
+        )
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
         """Do the work of a failing `verify`; see `BaseHasher.dummy_verify_sync`."""
         require_text(secret)
-        self._verifier.imitate(secret)
+        settle(self, secret, lambda: self._verifier.imitate(secret))
 
     def identify(self, hashed: str) -> bool:
         """Tell whether *hashed* looks like one of the algorithm's."""
@@ -80,6 +83,12 @@ class LegacyHasher(BaseHasher):
 
     def _can_make(self) -> bool:
         return False
+
+    def _confuses(self, secret: str, hashed: str) -> bool:
+        return self._verifier.confuses(secret, hashed)
+
+    def _highest_cost(self, secret: str, *, makes: bool) -> float:
+        return self._verifier.highest_cost(secret)
 
 
 # `method$salt$hexadecimal`, as `werkzeug.security.generate_password_hash` writes it.
@@ -95,36 +104,46 @@ class _Werkzeug(Verifier):
 
     name = "werkzeug"
 
-    # What Werkzeug 3.1 makes.
-    _TODAY = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
+    # As Werkzeug 3.1 makes them.
+    today = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
 
     def __init__(self, max_costs: Mapping[str, int]) -> None:
         self._max_scrypt = max_costs_of("scrypt") | dict(max_costs)
         self._max_pbkdf2 = max_costs_of("pbkdf2_sha256") | dict(max_costs)
 
-    def imitate(self, secret: str) -> None:
-        self._verify("" if self.why_never(secret) else secret, self._TODAY)
-
     def identify(self, hashed: str) -> bool:
         return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(("scrypt:", "pbkdf2:"))
 
-    def _verify(self, secret: str, hashed: str) -> bool | None:
+    def _settings_of(self, parsed: re.Match[str]) -> Hashable:
+        return parsed[0].partition("$")[0]
+
+    def _parse(self, hashed: str) -> re.Match[str] | None:
         fields, costs = _WERKZEUG.fullmatch(hashed), read_werkzeug(hashed)
         if fields is None or costs is None:
             return None
         limits = self._max_scrypt if "block_size" in costs else self._max_pbkdf2
-        if any(cost > limits[name] for name, cost in costs.items()):
-            return None
-        password, salt = secret.encode(), fields["salt"].encode()
-        if fields["rounds"]:
-            rounds = costs["rounds"]
-            derived = hashlib.pbkdf2_hmac(fields["digest"], password, salt, rounds)
-        else:
+        if "block_size" in costs:
             n, r, p = (int(fields[name]) for name in "nrp")
-            # OpenSSL wants to be told how much memory it may take: this, twice.
+            # RFC 7914 section 2; openssl has the last one.
+            if n < 2 or n & (n - 1) or r < 1 or p < 1 or n.bit_length() > 16 * r:
+                return None
+            costs["work"] = n * r * p
+        elif costs["rounds"] < 1:
+            return None
+        if any(cost > limits.get(name, cost) for name, cost in costs.items()):
+            return None
+        return fields
+
+    def _compute(self, secret: str, parsed: re.Match[str]) -> bool:
+        password, salt = secret.encode(), parsed["salt"].encode()
+        if parsed["rounds"]:
+            derived = hashlib.pbkdf2_hmac(parsed["digest"], password, salt, int(parsed["rounds"]))
+        else:
+            n, r, p = (int(parsed[name]) for name in "nrp")
+            # OpenSSL has a limit of its own: this is what it takes, twice.
             memory = 2 * 128 * r * (n + p + 2)
             derived = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory)
-        return hmac.compare_digest(derived.hex(), fields["hash"])
+        return hmac.compare_digest(derived.hex(), parsed["hash"])
 
 
 def read_werkzeug(hashed: str) -> dict[str, int] | None:

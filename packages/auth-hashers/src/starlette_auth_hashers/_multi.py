@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from ._base import BaseHasher, leave_evening_out, require_text
+from ._base import BaseHasher, require_text
+from ._pacing import settle
+from ._verifier import DISABLED
 
 __all__ = ["MultiHasher"]
 
@@ -51,6 +53,8 @@ class MultiHasher(BaseHasher):
         ValueError: If it is empty, or the first one can't make hashes.
     """
 
+    _measured_within = True
+
     def __init__(self, hashers: Iterable[BaseHasher]) -> None:
         self.hashers: tuple[BaseHasher, ...] = tuple(hashers)
         if not self.hashers:
@@ -62,7 +66,9 @@ class MultiHasher(BaseHasher):
                     "make an instance of it"
                 )
             if not isinstance(hasher, BaseHasher):
-                raise TypeError(f"Hasher number {position} of a MultiHasher is none: {hasher!r}")
+                raise TypeError(
+                    f"Hasher number {position} of a MultiHasher is not a hasher: {hasher!r}"
+                )
         self._preferred = self.hashers[0]
         if not self._preferred._can_make():
             raise ValueError(
@@ -81,25 +87,25 @@ class MultiHasher(BaseHasher):
     def verify_sync(self, secret: str, hashed: str | None) -> bool:
         """Verify a password with the hasher that identifies *hashed*.
 
-        After a wrong one against a hash of another than the preferred hasher, that one does a dummy
-        check, so that a cheaper old hash does not tell who has not logged in since.
+        A check that fails waits for as long as the most expensive of the hashers takes: the time of
+        a cheaper old hash would show who has not logged in since the change.
         """
         require_text(secret, hashed)
-        valid = self._verify(secret, hashed)
+        valid = settle(self, secret, lambda: self._verify(secret, hashed))
         # Noted last, since a MultiHasher within this one notes its own check.
         self._begin_check(hashed)(valid)
         return valid
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
         """Do the work of a failing `verify` with the first hasher."""
-        self._preferred.dummy_verify_sync(secret, username)
+        settle(self, secret, lambda: self._preferred._measured_dummy(secret, username))
 
     def identify(self, hashed: str) -> bool:
-        """Tell whether one of the hashers identifies *hashed*."""
+        """Return whether one of the hashers identifies *hashed*."""
         return self._identify(hashed) is not None
 
     def needs_update(self, hashed: str) -> bool:
-        """Tell whether the hash that was just verified should be replaced.
+        """Return whether the hash that was just verified should be replaced.
 
         Call it once, right after `verify` or `verify_sync` of that hash, and in the same task.
         `verify_and_update` does both at once, and works everywhere.
@@ -138,18 +144,21 @@ class MultiHasher(BaseHasher):
 
     def _verify(self, secret: str, hashed: str | None) -> bool:
         hasher = self._identify(hashed)
-        if hasher is None:
-            valid = False
-            if hashed is not None:
-                logger.warning("A stored hash is of none of the hashers")
-        elif hasher is self._preferred:
-            return hasher.verify_sync(secret, hashed)  # It evens out what is its own.
-        else:
-            with leave_evening_out():
-                valid = hasher.verify_sync(secret, hashed)
-        if not valid:
-            self._even_out(secret)
-        return valid
+        if hasher is not None:
+            return hasher._measured_verify(secret, hashed)
+        if hashed is not None and not hashed.startswith(DISABLED):
+            logger.warning("A stored hash is not of any of the hashers")
+        return False
+
+    def _confuses(self, secret: str, hashed: str) -> bool:
+        hasher = self._identify(hashed)
+        return hasher is not None and hasher._confuses(secret, hashed)
+
+    def _highest_cost(self, secret: str, *, makes: bool) -> float:
+        return max(
+            hasher._highest_cost(secret, makes=makes and hasher is self._preferred)
+            for hasher in self.hashers
+        )
 
     def _identify(self, hashed: str | None) -> BaseHasher | None:
         if hashed is None:

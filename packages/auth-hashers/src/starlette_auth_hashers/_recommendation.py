@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ._legacy import read_werkzeug
-from ._passlib import find_matches, is_unsalted
+from ._passlib import find_matches, is_unsalted, is_variant
 
 __all__ = ["MINIMUM", "Finding", "inspect"]
 
@@ -63,12 +63,16 @@ def inspect(hashed: str) -> Finding:
     matches = find_matches(hashed)
     if not matches:
         return Finding("unknown", "", "no password hash")
-    verdicts = {
-        "no salt" if is_unsalted(name) else _judge(name, costs) for name, costs in matches.items()
-    }
+    verdicts = {_judge_match(name, costs, hashed) for name, costs in matches.items()}
     # Only hashes without settings look like each other.
     (settings,) = {_in_words(costs) for costs in matches.values()}
     return Finding(" or ".join(matches), settings, " or ".join(sorted(verdicts)))
+
+
+def _judge_match(name: str, costs: Mapping[str, int], hashed: str) -> str:
+    if is_unsalted(name):
+        return "no salt"
+    return "too weak" if is_variant(name, hashed) else _judge(name, costs)
 
 
 def _judge(name: str, costs: Mapping[str, int]) -> str:
