@@ -194,7 +194,8 @@ async def test_a_key_of_another_type_is_an_outage(
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], [0], ["0", "1"], "OK", [0, 1], [9, 1], [1, 1], [2, 1], [3, 1, 1]]
+    "answer",
+    [None, [], [0], ["0", "1"], "OK", [0, 1], [9, 1], [1, 1], [2, 1], [2, 1, 9, 0], [3, 1, 1]],
 )
 async def test_an_answer_that_is_none_of_the_scripts_is_an_outage(
     own_redis: OwnRedis, passwords: Passwords, answer: Any
