@@ -19,8 +19,8 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _TO_BASE64 = bytes(
     byte if byte in _ALPHABET else {0x2D: 0x2B, 0x5F: 0x2F}.get(byte, 0xFF) for byte in range(256)
 )
-#: The deepest nesting. Python 3.11 and 3.12 give up below 1,000 levels. Python 3.13 parses far more,
-#: but an app that copies such claims would give up.
+#: The deepest nesting. Python 3.11 and 3.12 give up below 1,000 levels. Python 3.13 parses far
+#: more, but an app that copies such claims would give up.
 _MOST_LEVELS = 500
 # By the length, modulo 4.
 _PADDING = (b"", b"", b"==", b"=")
