@@ -473,6 +473,19 @@ class TestLearning:
             clock.spend(0.0001)
         assert _pacing.slowdown() == 1.0
 
+    def test_clock_that_goes_back_teaches_nothing(self, clock: Any) -> None:
+        clock.simulated = True
+        with _pacing.computation("name", "settings"):
+            clock.spend(-1.0)
+        assert _pacing.learned_costs("name") == {}
+        assert not PBKDF2Hasher(rounds=1).verify_sync("wrong", None)
+
+    def test_check_within_a_clock_that_goes_back(self, clock: Any) -> None:
+        clock.simulated = True
+        hasher = Own(clock, -1.0)
+        assert not MultiHasher([hasher]).verify_sync("wrong", "-1.0:secret")
+        assert clock.take() == 0
+
     def test_what_failed_teaches_nothing(self) -> None:
         with pytest.raises(LookupError), _pacing.computation("name", None):
             raise LookupError
