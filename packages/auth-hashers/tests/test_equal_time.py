@@ -121,7 +121,8 @@ class TestFailedCheck:
     ) -> None:
         hasher = around(hashers)[shape]
         await fail(call, hasher, "wrong", STORED["new"])  # That teaches what it costs.
-        work.take(), clock.take()
+        work.take()
+        clock.take()
 
         for kind, stored in STORED.items():
             for secret in SECRETS:
@@ -152,7 +153,8 @@ class TestFailedCheck:
         )
         expensive = Hasher("pbkdf2_sha512", rounds=NEW).make_sync("secret")
         await fail(call, hasher, "wrong", expensive)
-        work.take(), clock.take()
+        work.take()
+        clock.take()
 
         for stored in (expensive, STORED["old"], None, UNKNOWN):
             await fail(call, hasher, "wrong", stored)
