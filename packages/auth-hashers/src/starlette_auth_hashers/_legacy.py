@@ -10,7 +10,14 @@ from typing import ClassVar
 from ._algorithms import max_costs_of
 from ._base import BaseHasher, require_hash, require_text
 from ._pacing import settle
-from ._passlib import cost_kind, find_algorithm, load_algorithm
+from ._passlib import (
+    MAX_SCRYPT_MEMORY,
+    cost_kind,
+    find_algorithm,
+    load_algorithm,
+    scrypt_memory,
+    scrypt_work,
+)
 from ._verifier import MAX_HASH_SIZE, Verifier
 
 __all__ = ["LegacyHasher", "read_werkzeug"]
@@ -108,8 +115,7 @@ class _Werkzeug(Verifier):
     today = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
 
     def __init__(self, max_costs: Mapping[str, int]) -> None:
-        self._max_scrypt = max_costs_of("scrypt") | dict(max_costs)
-        self._max_pbkdf2 = max_costs_of("pbkdf2_sha256") | dict(max_costs)
+        self._max_costs = dict(max_costs)
 
     def identify(self, hashed: str) -> bool:
         return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(("scrypt:", "pbkdf2:"))
@@ -121,13 +127,16 @@ class _Werkzeug(Verifier):
         fields, costs = _WERKZEUG.fullmatch(hashed), read_werkzeug(hashed)
         if fields is None or costs is None:
             return None
-        limits = self._max_scrypt if "block_size" in costs else self._max_pbkdf2
+        kind = "scrypt" if "block_size" in costs else f"pbkdf2_{fields['digest']}"
+        limits = max_costs_of(kind) | self._max_costs
         if "block_size" in costs:
             n, r, p = (int(fields[name]) for name in "nrp")
             # RFC 7914 section 2; openssl has the last one.
             if n < 2 or n & (n - 1) or r < 1 or p < 1 or n.bit_length() > 16 * r:
                 return None
-            costs["work"] = n * r * p
+            if scrypt_memory(costs) > MAX_SCRYPT_MEMORY:
+                return None
+            costs["work"] = scrypt_work(costs)
         elif costs["rounds"] < 1:
             return None
         if any(cost > limits.get(name, cost) for name, cost in costs.items()):
@@ -140,9 +149,10 @@ class _Werkzeug(Verifier):
             derived = hashlib.pbkdf2_hmac(parsed["digest"], password, salt, int(parsed["rounds"]))
         else:
             n, r, p = (int(parsed[name]) for name in "nrp")
-            # OpenSSL has a limit of its own: this is what it takes, twice.
-            memory = 2 * 128 * r * (n + p + 2)
-            derived = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory)
+            # OpenSSL's own limit is 32 MiB.
+            derived = hashlib.scrypt(
+                password, salt=salt, n=n, r=r, p=p, maxmem=MAX_SCRYPT_MEMORY
+            )
         return hmac.compare_digest(derived.hex(), parsed["hash"])
 
 

@@ -20,11 +20,11 @@ class _Check:
 
     hasher: "MultiHasher"
     hashed: str | None
-    valid: bool | None = None
+    allows_update: bool | None = None
     asked: bool = False
 
-    def finish(self, valid: bool) -> None:
-        self.valid = valid
+    def finish(self, allows_update: bool) -> None:
+        self.allows_update = allows_update
 
 
 # One for all hashers: a variable of each would stay in every context for good.
@@ -93,7 +93,7 @@ class MultiHasher(BaseHasher):
         require_text(secret, hashed)
         valid = settle(self, secret, lambda: self._verify(secret, hashed))
         # Noted last, since a MultiHasher within this one notes its own check.
-        self._begin_check(hashed)(valid)
+        self._begin_check(hashed)(self._allows_update(secret, hashed, valid))
         return valid
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
@@ -112,7 +112,8 @@ class MultiHasher(BaseHasher):
 
         Returns:
             Whether the hash is not the first hasher's, or outdated for it. False after a failed
-            verification: its password must not be stored.
+            verification, and where the old algorithm cuts what was typed or folds case: that
+            password must not be stored.
 
         Raises:
             RuntimeError: If the last check of this task was not one of *hashed* by this hasher, it
@@ -123,7 +124,7 @@ class MultiHasher(BaseHasher):
             check is None
             or check.hasher is not self
             or check.hashed != hashed
-            or check.valid is None
+            or check.allows_update is None
             or check.asked
         ):
             raise RuntimeError(
@@ -131,7 +132,7 @@ class MultiHasher(BaseHasher):
                 "elsewhere, use verify_and_update instead of both"
             )
         check.asked = True
-        return check.valid and self._is_outdated(hashed)
+        return check.allows_update and self._is_outdated(hashed)
 
     def _is_outdated(self, hashed: str) -> bool:
         hasher = self._identify(hashed)
