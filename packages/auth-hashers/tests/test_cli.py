@@ -114,7 +114,8 @@ class TestAudit:
             assert report["total"] == 10
             counts = {(row["algorithm"], row["verdict"]): row["count"] for row in report["hashes"]}
             assert counts["argon2", "good"] == 2
-            assert counts["unknown", "no password hash"] == 3
+            assert counts["unknown", "of no kind known here"] == 2
+            assert counts["no password", "no password"] == 1
 
     def test_table(self) -> None:
         result = run("audit", stdin="\n".join(ALL * 1000))
@@ -209,8 +210,12 @@ class TestAudit:
         monkeypatch.setattr("rich.progress.open", refuse)
         assert run("audit", str(path)).exit_code == 2
 
-    def test_nothing_is_good(self) -> None:
-        assert run("audit", stdin="").exit_code == 0
+    @pytest.mark.parametrize("content", ["", "\n", " \n\r\n", "\ufeff"])
+    def test_nothing_is_not_good(self, content: str) -> None:
+        result = run("audit", stdin=content)
+
+        assert result.exit_code == 2
+        assert "no hash" in result.stderr
 
 
 class TestCalibrate:

@@ -3,6 +3,7 @@
 from ._algorithms import Argon2Hasher, BCryptHasher, CryptHasher, Hasher, PBKDF2Hasher
 from ._base import BaseHasher, generate_random_string
 from ._caching import CachingHasher
+from ._formats import from_firebase, from_keycloak
 from ._legacy import LegacyHasher
 from ._multi import MultiHasher
 from ._workers import HasherBusy, configure, waiting
@@ -19,6 +20,8 @@ __all__ = [
     "MultiHasher",
     "PBKDF2Hasher",
     "configure",
+    "from_firebase",
+    "from_keycloak",
     "generate_random_string",
     "waiting",
 ]

@@ -52,7 +52,7 @@ MAX_COSTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "bcrypt": {"rounds": 16},
         "bsdi_crypt": {"rounds": 200_000},
         "phpass": {"rounds": 22},
-        "scrypt": {"rounds": 20, "block_size": 16, "parallelism": 16},
+        "scrypt": {"rounds": 20, "block_size": 32, "parallelism": 16},
         "sha1_crypt": {"rounds": 4_000_000},
         "sun_md5_crypt": {"rounds": 200_000},
     }

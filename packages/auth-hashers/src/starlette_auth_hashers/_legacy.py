@@ -1,18 +1,16 @@
-"""Hashes to move away from: what passlib can verify but nobody should make, and Werkzeug's."""
+"""Hashes to move away from: what passlib can verify but nobody should make, and other programs'."""
 
-import hashlib
-import hmac
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
 from ._algorithms import max_costs_of
 from ._base import BaseHasher, require_hash, require_text
+from ._formats import FORMATS
 from ._passlib import cost_kind, find_algorithm, load_algorithm
-from ._verifier import MAX_HASH_SIZE, Verifier
+from ._verifier import Verifier
 
-__all__ = ["LegacyHasher", "read_werkzeug"]
+__all__ = ["LegacyHasher"]
 
 
 class LegacyHasher(BaseHasher):
@@ -21,8 +19,10 @@ class LegacyHasher(BaseHasher):
     Args:
         algorithm: A name of `passlib.hash`: one without a salt, such as `"hex_sha256"`, one of
             Django's, such as `"django_pbkdf2_sha256"`, or any other but for plain text, what can
-            be decrypted and what needs the user's name. Or `"werkzeug"`, for both `scrypt:…` and
-            `pbkdf2:…` of `werkzeug.security`, which Flask's users have.
+            be decrypted and what needs the user's name. Or one of the programs that store strings
+            of their own: `"aspnet_identity"`, `"django_scrypt"`, `"dovecot"`, `"firebase_scrypt"`,
+            `"flask_bcrypt"`, `"keycloak"`, `"spring"`, `"werkzeug"`, `"wordpress"` and
+            `"yescrypt"`.
 
     Attributes:
         max_costs: The costs above which a stored hash is refused, by the names of the settings,
@@ -38,10 +38,10 @@ class LegacyHasher(BaseHasher):
 
     def __init__(self, algorithm: str) -> None:
         self._verifier: Verifier
-        if algorithm == "werkzeug":
-            self._verifier = _Werkzeug(dict(self.max_costs))
+        if isinstance(algorithm, str) and algorithm in FORMATS:
+            self._verifier = FORMATS[algorithm](dict(self.max_costs))
         else:
-            name = find_algorithm(algorithm)
+            name = find_algorithm(algorithm, FORMATS)
             max_costs = max_costs_of(cost_kind(name)) | dict(self.max_costs)
             self._verifier = load_algorithm(name, {}, {}, max_costs)
 
@@ -80,59 +80,3 @@ class LegacyHasher(BaseHasher):
 
     def _can_make(self) -> bool:
         return False
-
-
-# `method$salt$hexadecimal`, as `werkzeug.security.generate_password_hash` writes it.
-_WERKZEUG = re.compile(
-    r"(?:scrypt:(?P<n>[0-9]{1,9}):(?P<r>[0-9]{1,9}):(?P<p>[0-9]{1,9})"
-    r"|pbkdf2:(?P<digest>sha1|sha224|sha256|sha384|sha512):(?P<rounds>[0-9]{1,9}))"
-    r"\$(?P<salt>[^$]{1,256})\$(?P<hash>[0-9a-f]{40,128})"
-)
-
-
-class _Werkzeug(Verifier):
-    """The two algorithms of Werkzeug."""
-
-    name = "werkzeug"
-
-    # What Werkzeug 3.1 makes.
-    _TODAY = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
-
-    def __init__(self, max_costs: Mapping[str, int]) -> None:
-        self._max_scrypt = max_costs_of("scrypt") | dict(max_costs)
-        self._max_pbkdf2 = max_costs_of("pbkdf2_sha256") | dict(max_costs)
-
-    def imitate(self, secret: str) -> None:
-        self._verify("" if self.why_never(secret) else secret, self._TODAY)
-
-    def identify(self, hashed: str) -> bool:
-        return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(("scrypt:", "pbkdf2:"))
-
-    def _verify(self, secret: str, hashed: str) -> bool | None:
-        fields, costs = _WERKZEUG.fullmatch(hashed), read_werkzeug(hashed)
-        if fields is None or costs is None:
-            return None
-        limits = self._max_scrypt if "block_size" in costs else self._max_pbkdf2
-        if any(cost > limits[name] for name, cost in costs.items()):
-            return None
-        password, salt = secret.encode(), fields["salt"].encode()
-        if fields["rounds"]:
-            rounds = costs["rounds"]
-            derived = hashlib.pbkdf2_hmac(fields["digest"], password, salt, rounds)
-        else:
-            n, r, p = (int(fields[name]) for name in "nrp")
-            # OpenSSL wants to be told how much memory it may take: this, twice.
-            memory = 2 * 128 * r * (n + p + 2)
-            derived = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory)
-        return hmac.compare_digest(derived.hex(), fields["hash"])
-
-
-def read_werkzeug(hashed: str) -> dict[str, int] | None:
-    """Return the costs of a hash of Werkzeug by passlib's names, None if it is none."""
-    fields = _WERKZEUG.fullmatch(hashed)
-    if fields is None:
-        return None
-    if fields["rounds"]:
-        return {"rounds": int(fields["rounds"])}
-    n, r, p = (int(fields[name]) for name in "nrp")
-    return {"rounds": (n - 1).bit_length(), "block_size": r, "parallelism": p}

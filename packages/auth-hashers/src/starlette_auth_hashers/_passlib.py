@@ -11,7 +11,7 @@ import difflib
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -41,7 +41,6 @@ __all__ = [
     "Algorithm",
     "cost_kind",
     "find_algorithm",
-    "find_matches",
     "is_unsalted",
     "load_algorithm",
 ]
@@ -173,7 +172,7 @@ def load_algorithm(
     return Algorithm(name, handler, costs, ceilings)
 
 
-def find_algorithm(name: object) -> str:
+def find_algorithm(name: object, others: Iterable[str] = ()) -> str:
     """Return *name* if a stored hash of that name can be verified.
 
     What passlib registers as a password hash can, but for plain text, disabled accounts, what can
@@ -187,7 +186,7 @@ def find_algorithm(name: object) -> str:
         raise TypeError(f"algorithm must be the name of one, a str, not {name!r}")
     names = registry.list_crypt_handlers()
     if name not in names:
-        close = difflib.get_close_matches(name, names)
+        close = difflib.get_close_matches(name, [*names, *others])
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"{name!r} is no password hash of passlib.hash{hint}")
     with _quietly():
@@ -199,16 +198,6 @@ def find_algorithm(name: object) -> str:
     if "user" in handler.context_kwds:
         raise ValueError(f"{name} needs the user's name, which a hasher does not have")
     return name
-
-
-def find_matches(hashed: str) -> dict[str, Mapping[str, int]]:
-    """Return the algorithms that *hashed* may be of, and what it costs then.
-
-    It is parsed and not computed; only Argon2 needs its extra for that.
-    """
-    with _quietly():
-        costs = {name: _costs_of(handler, hashed) for name, handler in _accepted().items()}
-    return {name: cost for name, cost in costs.items() if cost is not None}
 
 
 @functools.cache

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ._legacy import read_werkzeug
-from ._passlib import find_matches, is_unsalted
+from ._algorithms import max_costs_of
+from ._kinds import Match, find_matches, is_disabled
 
-__all__ = ["MINIMUM", "Finding", "inspect"]
+__all__ = ["MINIMUM", "NO_PASSWORD", "UNKNOWN", "Finding", "inspect"]
 
 #: What a hash must cost at least, by algorithm: one of these, in all of its settings.
 MINIMUM: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
@@ -54,28 +54,43 @@ class Finding:
     verdict: str
 
 
+#: A marker of an account that has no password.
+NO_PASSWORD = Finding("no password", "", "no password")
+#: A string that is of no kind known here.
+UNKNOWN = Finding("unknown", "", "of no kind known here")
+
+
 def inspect(hashed: str) -> Finding:
-    """Tell what *hashed* is."""
-    costs = read_werkzeug(hashed)
-    if costs is not None:
-        name = "scrypt" if "block_size" in costs else "pbkdf2_" + hashed.split(":")[1]
-        return Finding(f"werkzeug {name}", _in_words(costs), _judge(name, costs))
-    matches = find_matches(hashed)
+    """Return what *hashed* is.
+
+    White space around a hash is told apart: a column of a fixed width pads it, and then it does not
+    verify.
+    """
+    if is_disabled(hashed):
+        return NO_PASSWORD
+    bare = hashed.strip()
+    matches = find_matches(bare)
     if not matches:
-        return Finding("unknown", "", "no password hash")
-    verdicts = {
-        "no salt" if is_unsalted(name) else _judge(name, costs) for name, costs in matches.items()
-    }
-    # Only hashes without settings look like each other.
-    (settings,) = {_in_words(costs) for costs in matches.values()}
-    return Finding(" or ".join(matches), settings, " or ".join(sorted(verdicts)))
+        return UNKNOWN
+    verdicts = {"no salt" if match.unsalted else _judge(match) for match in matches}
+    settings = dict.fromkeys(_in_words(match.costs) for match in matches)
+    return Finding(
+        " or ".join(match.label for match in matches),
+        " or ".join(filter(None, settings)),
+        " or ".join(sorted(verdicts)) if hashed == bare else "padded with white space",
+    )
 
 
-def _judge(name: str, costs: Mapping[str, int]) -> str:
-    kind = _KIND.search(name)
+def _judge(match: Match) -> str:
+    kind = _KIND.search(match.kind)
     if kind is None:
         return "not recommended"
-    return "good" if _reaches(costs, MINIMUM[kind[0]]) else "too weak"
+    if not _reaches(match.costs, MINIMUM[kind[0]]):
+        return "too weak"
+    limits = max_costs_of(kind[0])
+    # A check of it is refused.
+    exceeds = any(cost > limits.get(name, cost) for name, cost in match.costs.items())
+    return "too expensive" if exceeds else "good"
 
 
 def _reaches(costs: Mapping[str, int], minimums: Iterable[Mapping[str, int]]) -> bool:

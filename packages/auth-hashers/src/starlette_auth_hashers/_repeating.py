@@ -1,0 +1,80 @@
+"""Computes the stored string of a password again, of all that passlib has but its digest."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ._passlib import Algorithm, PrefixWrapper, _call, _unwrapped, is_unsalted
+
+__all__ = ["repeat", "separate"]
+
+
+def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
+    """Take a stored string apart.
+
+    Args:
+        algorithm: The algorithm, of which *hashed* must be a hash.
+        hashed: The stored string.
+
+    Returns:
+        What `repeat` needs (the salt and the costs, without the digest), and the string as passlib
+        writes it. None where the digest can't be left out.
+    """
+    source = _unwrapped(algorithm.handler)
+    if isinstance(algorithm.handler, PrefixWrapper):
+        hashed = algorithm.handler._unwrap_hash(hashed)
+    parsed = source.from_string(hashed)
+    whole = str(parsed.to_string())
+    if is_unsalted(algorithm.name):
+        return "", whole
+    for config in _configs(parsed):
+        if _restores(source, config, parsed.checksum, whole):
+            return config, whole
+    return None
+
+
+def repeat(algorithm: Algorithm, secret: str, config: str) -> str:
+    """Return the string that passlib would store for *secret*, with the salt of *config*.
+
+    *config* is that of `separate`, or a whole stored string.
+    """
+    handler = algorithm.handler
+    if isinstance(handler, PrefixWrapper) and handler.identify(config):
+        config = handler._unwrap_hash(config)
+    return str(_call(_compute, secret, _unwrapped(handler), config))
+
+
+def _configs(parsed: Any) -> Iterator[str]:
+    """Yield strings like *parsed* without its digest, the shortest first."""
+    checksum = parsed.checksum
+    for blank in (None, _blank(checksum, "."), _blank(checksum, "0")):
+        parsed.checksum = blank
+        try:
+            config = str(parsed.to_string())
+        except Exception:  # noqa: BLE001, S112 - many of passlib's need a digest
+            continue
+        finally:
+            parsed.checksum = checksum
+        yield config
+
+
+def _blank(checksum: Any, character: str) -> Any:
+    if isinstance(checksum, dict):  # scram has several digests
+        return {name: bytes(len(digest)) for name, digest in checksum.items()}
+    return bytes(len(checksum)) if isinstance(checksum, bytes) else len(checksum) * character
+
+
+def _restores(source: Any, config: str, checksum: Any, whole: str) -> bool:
+    try:
+        parsed = source.from_string(config)
+        parsed.checksum = checksum
+        return bool(parsed.to_string() == whole)
+    except Exception:  # noqa: BLE001 - passlib's parsers raise about anything
+        return False
+
+
+def _compute(secret: str, handler: Any, config: str) -> str:
+    if handler.name == "argon2":  # It has no method for the digest alone.
+        return str(handler.genhash(secret, config))
+    parsed = handler.from_string(config) if config else handler()
+    parsed.checksum = parsed._calc_checksum(secret)
+    return str(parsed.to_string())
