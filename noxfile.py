@@ -150,7 +150,7 @@ def fix(session: nox.Session) -> None:
 
 def install_for_types(session: nox.Session) -> None:
     """Install everything that something here imports."""
-    needed = tools("typecheck", "integration", "tooling", "lint", "demo", "bench")
+    needed = tools("typecheck", "integration", "tooling", "lint", "demo", "bench", "bench-headers")
     install_from_tree(session, *PACKAGES, beside=[*needed, "starlette-auth-hashers[cli]"])
 
 
@@ -301,20 +301,25 @@ def check_programs(session: nox.Session, folders: Iterable[Path], *options: str)
     session.run("pytest", "docs/tests", *options)
 
 
+# Programs that need SQLAlchemy 2, and nothing of encode/orm beside it.
+PROGRAMS_ON_SQLALCHEMY_2 = [
+    ROOT / "docs/programs" / name for name in ("from_fastapi_users", "sessions", "sqlalchemy_users")
+]
+
+
 @nox.session(name="docs-programs", default=False, tags=["full"])
 def docs_programs(session: nox.Session) -> None:
     """Follow the guides of the documentation: save their programs, start them, run the commands."""
     install_from_tree(session, beside=tools("docs-programs"))
-    folders = set(ROOT.glob("docs/programs/*/")) - {ROOT / "docs/programs/sqlalchemy_users"}
+    folders = set(ROOT.glob("docs/programs/*/")) - set(PROGRAMS_ON_SQLALCHEMY_2)
     check_programs(session, [*sorted(folders), ROOT / "docs/tests"], *session.posargs)
 
 
 @nox.session(name="docs-sqlalchemy", tags=["full"])
 def docs_sqlalchemy(session: nox.Session) -> None:
-    """Follow the page of the documentation that needs SQLAlchemy 2."""
+    """Follow the pages of the documentation that need SQLAlchemy 2."""
     install_from_tree(session, beside=tools("docs-sqlalchemy"))
-    folder = ROOT / "docs/programs/sqlalchemy_users"
-    check_programs(session, [folder], "--sqlalchemy-2", *session.posargs)
+    check_programs(session, PROGRAMS_ON_SQLALCHEMY_2, "--sqlalchemy-2", *session.posargs)
 
 
 def install_for_demo(session: nox.Session) -> None:
@@ -542,17 +547,30 @@ def audit(session: nox.Session) -> None:
 
 @nox.session(default=False, venv_backend="uv")
 def bench(session: nox.Session) -> None:
-    """Measure ours next to what else there is, in under 3 minutes; `-- --full` takes longer."""
+    """Measure ours next to others: `-- --full` takes longer, `-- --headers` sends bad headers."""
+    if "--headers" in session.posargs:
+        session.install("uv>=0.13")
+        python = environment_beside(session, "headers", "bench-headers", "auth-core")
+        session.run(str(python), "benchmarks/headers.py", external=True)
+        return
     install_from_tree(session, beside=tools("bench"))
     # Release 0.5.0 needs others than today's, so it has an environment of its own, ours beside it.
-    release = Path(session.create_tmp(), "release-0.5.0")
-    python = release / "bin" / "python"
-    session.run("uv", "venv", "--quiet", "--clear", f"--python={sys.executable}", str(release))
-    session.run(
-        *("uv", "pip", "install", "--quiet", f"--python={python}", *tools("bench-release")),
-        *(f"--editable=packages/{folder}" for folder in ("auth-core", "auth-hashers")),
+    python = environment_beside(
+        session, "release-0.5.0", "bench-release", "auth-core", "auth-hashers"
     )
     session.run("python", "benchmarks", f"--release={python}", *session.posargs)
+
+
+def environment_beside(session: nox.Session, name: str, group: str, *packages: str) -> Path:
+    """Make an environment with *group* and *packages* from the tree, and return its Python."""
+    folder = Path(session.create_tmp(), name)
+    python = folder / "bin" / "python"
+    session.run("uv", "venv", "--quiet", "--clear", f"--python={sys.executable}", str(folder))
+    session.run(
+        *("uv", "pip", "install", "--quiet", f"--python={python}", *tools(group)),
+        *(f"--editable=packages/{package}" for package in packages),
+    )
+    return python
 
 
 @nox.session(default=False)

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Part:
-    """A program of one of the seven parts, and in which environment it runs."""
+    """A program of one of the parts, and in which environment it runs."""
 
     title: str
     program: str
@@ -41,6 +41,7 @@ def parts(release: str) -> list[Part]:
         Part("Per request", "per_request.py", ["main"]),
         Part("Per request", "per_request.py", ["release"], release),
         Part("Stored tokens", "stored_tokens.py"),
+        Part("Sessions", "sessions.py"),
         Part("Repeated Basic", "caching.py"),
         Part("Growth", "growth.py"),
         Part("Import time and footprint", "footprint.py"),

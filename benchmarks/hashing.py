@@ -15,9 +15,9 @@ from typing import Any
 
 import argon2
 import bcrypt
-import django  # type: ignore[import-untyped]  # it has none
-from django.conf import settings  # type: ignore[import-untyped]  # it has none
-from django.contrib.auth.hashers import (  # type: ignore[import-untyped]  # it has none
+import django
+from django.conf import settings
+from django.contrib.auth.hashers import (
     Argon2PasswordHasher,
     BCryptPasswordHasher,
     PBKDF2PasswordHasher,

@@ -202,13 +202,15 @@ def requests_to(app: ASGIApp, header: str) -> Callable[[], None]:
     return run
 
 
-def asgi_calls(app: ASGIApp, header: str) -> Callable[[], Awaitable[None]]:
+def asgi_calls(
+    app: ASGIApp, header: str, name: bytes = b"authorization"
+) -> Callable[[], Awaitable[None]]:
     """Return what makes a request as a server makes it of a browser's."""
     headers = [
         (b"host", b"api.example.com"),
         (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"),
         (b"accept", b"application/json"),
-        (b"authorization", header.encode()),
+        (name, header.encode()),
         (b"accept-language", b"en-GB,en;q=0.5"),
         (b"accept-encoding", b"gzip, deflate, br"),
         (b"connection", b"keep-alive"),

@@ -14,6 +14,8 @@ from servers import unavailable
 
 POSTGRESQL_URL = os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/test")
 
+MYSQL_URL = os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -41,6 +43,23 @@ def postgresql_url() -> Iterator[str]:
         unavailable(f"PostgreSQL can't be reached at TEST_POSTGRESQL_URL: {error}")
     yield f"{POSTGRESQL_URL.rpartition('/')[0]}/{name}"
     asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def mysql_url() -> Iterator[str]:
+    """Provide a database on the server that TEST_MYSQL_URL names."""
+    name = f"starlette_auth_{uuid.uuid4().hex}"
+
+    async def execute(statement: str) -> None:
+        async with databases.Database(MYSQL_URL, min_size=1) as database:
+            await database.execute(statement)
+
+    try:
+        asyncio.run(execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4"))
+    except Exception as error:  # noqa: BLE001 - drivers raise errors of their own
+        unavailable(f"MariaDB can't be reached at TEST_MYSQL_URL: {error}")
+    yield f"{MYSQL_URL.rpartition('/')[0]}/{name}"
+    asyncio.run(execute(f"DROP DATABASE {name}"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -102,7 +102,7 @@ def serving(
     command = [sys.executable, "-m", "uvicorn", app, "--host=127.0.0.1", "--port=0", *options]
     server = Server(command, folder=folder, env=env)
     try:
-        server.url = server.wait_for(r"running on (http://127\.0\.0\.1:\d+)")[1]
+        server.url = server.wait_for(r"running on (https?://127\.0\.0\.1:\d+)")[1]
         yield server
         if server.process.poll() is None:
             code = server.stop()

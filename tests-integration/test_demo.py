@@ -103,3 +103,4 @@ def test_check_on_another_database(postgresql_url: str, storage: Sequence[str]) 
         result = run_demo("--check", *storage, database=postgresql_url)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "bob's stored hash is of argon2id now" in result.stdout
+        assert re.search(r"^A browser at .+/login\n    in and out$", result.stdout, re.MULTILINE)

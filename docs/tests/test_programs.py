@@ -16,6 +16,7 @@ import anyio
 import httpx2
 import pytest
 from databases_of_tests import SERVERS, a_database
+from fastapi import FastAPI, Security
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -26,6 +27,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from starlette_auth_core import RequiresMiddleware, requires
 from starlette_auth_core.credentials import MAX_CREDENTIALS_SIZE
 from starlette_auth_core.tokens import generate_token
 from starlette_auth_hashers import PBKDF2Hasher
@@ -303,7 +305,7 @@ class TestSinglePage:
 class TestLogRecords:
     """The table of the guide says what is in the code, and all of it."""
 
-    PACKAGES = ("auth-core", "auth-hashers", "auth-orm")
+    PACKAGES = ("auth-core", "auth-hashers", "auth-orm", "auth-sessions")
 
     @pytest.fixture
     def table(self) -> str:
@@ -392,16 +394,63 @@ class TestTokens:
         assert response.headers["Cache-Control"] == "no-store"
 
 
-def test_fastapi_websocket_route(load: Load) -> None:
-    program = load("fastapi_app")
-    client = TestClient(program.app)
-    headers = {"Authorization": f"Bearer {program.token}"}
-    with client.websocket_connect("/chat", headers=headers) as websocket:
-        assert websocket.receive_json() == {"message": "Hello, alice!"}
-    with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/chat"):
-        pass
-    assert caught.value.status_code == 401
-    assert caught.value.headers["WWW-Authenticate"].startswith("Bearer ")
+class TestFastAPI:
+    @pytest.fixture
+    def program(self, load: Load) -> Any:
+        return load("fastapi_app")
+
+    def test_websocket_route(self, program: Any) -> None:
+        client = TestClient(program.app)
+        login = {"username": "alice", "password": "alicepwd"}
+        token = client.post("/token", json=login).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        with client.websocket_connect("/chat", headers=headers) as websocket:
+            assert websocket.receive_json() == {"message": "Hello, alice!"}
+        with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect("/chat"):
+            pass
+        assert caught.value.status_code == 401
+        assert caught.value.headers["WWW-Authenticate"].startswith("Bearer ")
+
+    def test_override(self, program: Any) -> None:
+        program.app.dependency_overrides[program.auth] = lambda: program.User("alice", "")
+        answer = TestClient(program.app).get("/protected").json()
+        assert answer == {"message": "Hello, alice!"}
+
+    def test_right_order_of_requires_and_get(self, program: Any) -> None:
+        assert TestClient(program.app).get("/scopes").status_code == 401
+        answer = TestClient(program.app).get("/scopes", auth=("bob", "bobpwd"))
+        assert answer.json() == ["authenticated"]
+
+    def test_wrong_order_is_open(self, program: Any) -> None:
+        app: FastAPI = program.app
+
+        @requires("authenticated")
+        @app.get("/wrong")
+        async def wrong(request: Request) -> str:
+            return "open"
+
+        assert TestClient(app).get("/wrong").json() == "open"
+
+    def test_dependencies_of_the_app_do_not_reach_its_documentation(self, program: Any) -> None:
+        app = FastAPI(dependencies=[Security(program.auth)])
+        app.mount("/files", PlainTextResponse("open"))
+        app.mount("/private", RequiresMiddleware(PlainTextResponse(""), "authenticated"))
+        program.auth.install(app)
+        client = TestClient(app)
+        for path, status in (("/docs", 200), ("/openapi.json", 200), ("/files", 200)):
+            assert client.get(path).status_code == status
+        assert client.get("/private").status_code == 401
+
+
+def test_coming_from_fastapi_security_counts_lines() -> None:
+    folder = PROGRAMS / "from_fastapi_security"
+    old, new = (
+        sum(bool(line.strip()) for line in (folder / name).read_text().splitlines())
+        for name in ("old_app.py", "app.py")
+    )
+    page = (PAGES / "coming-from/fastapi-security.md").read_text()
+    assert f"| {old} | {new} |" in page
+    assert new < old
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -98,7 +98,8 @@ def serving(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
 
 def print_tour(url: str, token: str, database: str) -> None:
     print(f"The users alice and bob are in {database}.")
-    print("Try these in another terminal; Ctrl-C ends the server.\n")
+    print(f"Open {url}/login in a browser, and log in: alice's password is alicepwd.")
+    print("Or try these in another terminal; Ctrl-C ends the server.\n")
     for step in tour.steps(token):
         print(f"# {step.title}\n{step.command(url)}\n    {step.answer()}\n")
     sys.stdout.flush()
@@ -111,7 +112,9 @@ def check_answers(url: str, token: str) -> int:
         complaints = tour.ask(url, step)
         print(f"{step.command(url)}\n    {'; '.join(complaints) or step.answer()}")
         wrong += bool(complaints)
-    return wrong
+    complaints = tour.log_in(url)
+    print(f"A browser at {url}/login\n    {'; '.join(complaints) or 'in and out'}")
+    return wrong + bool(complaints)
 
 
 def check_upgrade(hashed: str) -> int:

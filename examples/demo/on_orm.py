@@ -32,6 +32,12 @@ class Token(orm.Model):
     fields = token_fields(User)  # a digest of it, never the token
 
 
+class Session(orm.Model):
+    tablename = "starlette_auth_demo_sessions"
+    registry = models
+    fields = token_fields(User)  # a digest of its id, never the id
+
+
 @asynccontextmanager
 async def lifespan(app: object = None) -> AsyncIterator[None]:
     async with database:
@@ -40,7 +46,7 @@ async def lifespan(app: object = None) -> AsyncIterator[None]:
 
 # Issues tokens and knows which ones are valid; the store holds their digests.
 tokens = Tokens(ModelTokenStore(Token), prefix="demo")
-app = create_app(tokens, ModelBasicAuth(User, hasher=hasher), lifespan)
+app = create_app(tokens, ModelTokenStore(Session), ModelBasicAuth(User, hasher=hasher), lifespan)
 
 
 async def create_tables() -> None:

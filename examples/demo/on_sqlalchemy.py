@@ -40,6 +40,14 @@ class Token(TokenMixin, Base):  # a digest of it, never the token
     user: Mapped[User] = relationship()
 
 
+class Session(TokenMixin, Base):  # a digest of its id, never the id
+    __tablename__ = "starlette_auth_sqlalchemy_demo_sessions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey(User.id, ondelete="CASCADE"), index=True)
+    user: Mapped[User] = relationship()
+
+
 @asynccontextmanager
 async def lifespan(app: object = None) -> AsyncIterator[None]:
     yield
@@ -48,7 +56,12 @@ async def lifespan(app: object = None) -> AsyncIterator[None]:
 
 # Issues tokens and knows which ones are valid; the store holds their digests.
 tokens = Tokens(SQLAlchemyTokenStore(Token, sessions), prefix="demo")
-app = create_app(tokens, SQLAlchemyBasicAuth(User, sessions, hasher=hasher), lifespan)
+app = create_app(
+    tokens,
+    SQLAlchemyTokenStore(Session, sessions),
+    SQLAlchemyBasicAuth(User, sessions, hasher=hasher),
+    lifespan,
+)
 
 
 async def create_tables() -> None:

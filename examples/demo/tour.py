@@ -2,12 +2,17 @@
 
 import base64
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 
-CHALLENGES = ('Token realm="Restricted"', 'Basic realm="Restricted", charset="UTF-8"')
+CHALLENGES = (
+    'Token realm="Restricted"',
+    'Basic realm="Restricted", charset="UTF-8"',
+    'Session realm="Restricted"',
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,25 @@ def ask(url: str, step: Step) -> list[str]:
     challenges = tuple(headers.get_all("WWW-Authenticate", ()))
     if challenges != (CHALLENGES if step.status == 401 else ()):
         wrong.append(f"got the challenges {challenges}")
+    return wrong
+
+
+def log_in(url: str) -> list[str]:
+    """Log in and out as a browser does, and return what is wrong with the pages."""
+    cookies = urllib.request.HTTPCookieProcessor()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
+    wrong = []
+    for path, form, expected in (
+        ("/login", None, "<h1>Log in</h1>"),
+        ("/login", {"username": "alice", "password": "alicepwd"}, "<h1>Hello, alice!</h1>"),
+        ("/login", None, "(this one)"),
+        ("/logout", {}, "<h1>Log in</h1>"),
+        ("/login", None, "<h1>Log in</h1>"),
+    ):
+        data = None if form is None else urllib.parse.urlencode(form).encode()
+        with opener.open(f"{url}{path}", data, timeout=30) as response:
+            if expected not in response.read().decode():
+                wrong.append(f"{path} does not show {expected}")
     return wrong
 
 

@@ -1,51 +1,47 @@
-"""A FastAPI app whose documentation knows how to authenticate: `uvicorn app:app`."""
-
+from datetime import timedelta
 from typing import Annotated
 
-from backend import User, backend
-from fastapi import APIRouter, FastAPI, Request, Security, WebSocket
-from security import API_KEY, BASIC, BEARER, TOKEN
-from starlette.middleware import Middleware
+from database import Base, Token, User, sessions
+from fastapi import FastAPI, Security
 
-from starlette_auth_core import AuthenticationMiddleware, requires
+from starlette_auth_core import BearerAuth
+from starlette_auth_core.tokens import Tokens
+from starlette_auth_fastapi import Authenticated, login_router
+from starlette_auth_hashers import Argon2Hasher
+from starlette_auth_multi import MultiAuth
+from starlette_auth_sqlalchemy import SQLAlchemyBasicAuth, SQLAlchemyTokenStore
 
-AUTHENTICATION = Middleware(AuthenticationMiddleware, backend=backend)
+hasher = Argon2Hasher()
+with sessions.begin() as session:
+    Base.metadata.create_all(session.connection())
+    if session.get(User, 1) is None:
+        session.add(User(username="alice", password=hasher.make_sync("alicepwd")))
 
-# One of them is enough: they stand in the documentation as alternatives.
-ANY = [Security(scheme) for scheme in (BEARER, TOKEN, API_KEY, BASIC)]
+passwords = SQLAlchemyBasicAuth(User, sessions, hasher=hasher)
+tokens = Tokens(SQLAlchemyTokenStore(Token, sessions), prefix="demo")
+auth = Authenticated(MultiAuth([BearerAuth(tokens), passwords]), token_url="/token")
+CurrentUser = Annotated[User, Security(auth)]
 
-# Where an endpoint wants the user, typed.
-CurrentUser = Annotated[User, Security(BASIC)]
+app = FastAPI()
+auth.install(app)
+app.include_router(login_router(passwords, tokens, expires_in=timedelta(hours=12)))
 
-protected = APIRouter(dependencies=ANY)
 
-
-@protected.get("/me")
+@app.get("/me")
 async def me(user: CurrentUser) -> dict[str, str]:
-    """Say who asks."""
     return {"username": user.username}
 
 
-@protected.get("/machines")
-@requires("via:token")
-async def machines(request: Request) -> list[str]:
-    """Say what the credentials allow; those who sent a password may not ask."""
-    scopes: list[str] = request.auth.scopes
-    return scopes
+@app.post("/tokens")
+async def create_token(name: str, user: CurrentUser) -> str:
+    return (await tokens.issue(user, name=name, expires_in=timedelta(days=90)))[0]
 
 
-@protected.websocket("/live")
-async def live(websocket: WebSocket, user: CurrentUser) -> None:
-    await websocket.accept()
-    await websocket.send_json({"username": user.username})
-    await websocket.close()
+@app.get("/tokens")
+async def list_tokens(user: CurrentUser) -> list[str]:
+    return [row.name for row in await tokens.list(user) if row.name]
 
 
-app = FastAPI(title="Demo", middleware=[AUTHENTICATION])
-app.include_router(protected)
-
-
-@app.get("/")
-async def home() -> str:
-    """Greet everybody."""
-    return "welcome"
+@app.delete("/tokens/{name}")
+async def revoke_token(name: str, user: CurrentUser) -> list[bool]:
+    return [await tokens.revoke(row) for row in await tokens.list(user) if row.name == name]

@@ -1,36 +1,23 @@
-from typing import Annotated
+from typing import Annotated, Any
 
-from app import BasicAuth, BearerAuth, User
-from fastapi import Depends, FastAPI
-from fastapi.requests import HTTPConnection
+from app import Passwords, User, tokens
+from fastapi import FastAPI, Security
 
-from starlette_auth_core import AuthBackend, authenticate, authorize
+from starlette_auth_core import APIKeyAuth
+from starlette_auth_fastapi import Authenticated
 
-
-class By:
-    """A dependency: the user whom this backend finds, or its refusal."""
-
-    def __init__(self, backend: AuthBackend[User]) -> None:
-        self.backend = backend
-
-    async def __call__(self, conn: HTTPConnection) -> User:
-        await authenticate(conn, self.backend)
-        authorize(conn, "authenticated")
-        user: User = conn.user
-        return user
-
-
-by_password = By(BasicAuth())
-by_token = By(BearerAuth())
+by_password = Authenticated(Passwords())
+by_key: Authenticated[User] = Authenticated(APIKeyAuth(tokens))
 
 app = FastAPI()
 
 
-@app.get("/account")
-async def account(user: Annotated[User, Depends(by_password)]) -> dict[str, str]:
-    return {"username": user.username}
+@app.post("/keys")
+async def create_key(user: Annotated[User, Security(by_password)]) -> dict[str, Any]:
+    key, row = await tokens.issue(user, name="machine")
+    return {"key": key, "created_at": row.created_at}
 
 
 @app.get("/orders")
-async def orders(user: Annotated[User, Depends(by_token)]) -> list[str]:
+async def orders(user: Annotated[User, Security(by_key)]) -> list[str]:
     return [f"An order of {user.username}"]

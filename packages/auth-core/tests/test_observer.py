@@ -10,6 +10,7 @@ from starlette.authentication import (
     AuthCredentials,
     AuthenticationBackend,
     AuthenticationError,
+    BaseUser,
     SimpleUser,
     UnauthenticatedUser,
 )
@@ -159,6 +160,20 @@ async def test_a_user_who_does_not_say_is_authenticated_counts(
     observer = Observer()
     await fetch(AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth(), observer=observer))
     assert observer.seen == [("own", scopes)]
+
+
+async def test_a_user_who_does_not_override_is_authenticated_counts(fetch: Fetch) -> None:
+    class Own(BaseUser):
+        display_name = "own"
+
+    class OwnAuth(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            return AuthCredentials(), Own()
+
+    observer = Observer()
+    app = AuthenticationMiddleware(PlainTextResponse("Hello"), OwnAuth(), observer=observer)
+    assert (await fetch(app)).status_code == 200
+    assert observer.seen == [("own", [])]
 
 
 async def test_scopes_without_a_user_count(fetch: Fetch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, SimpleUser
+from starlette.authentication import AuthCredentials, BaseUser, SimpleUser
 from starlette.authentication import requires as starlette_requires
 from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
@@ -138,6 +138,20 @@ class TestWho:
 
         app = app_with(requires("admin")(hello), NamedAuth())
         assert (await fetch(app, auth=("alice", "secret"))).status_code == 403
+
+    @pytest.mark.parametrize("scopes", [[], ["authenticated"]])
+    async def test_a_user_that_does_not_override_is_authenticated(
+        self, scopes: list[str], fetch: Fetch
+    ) -> None:
+        class SilentUser(BaseUser):
+            """Its `is_authenticated` raises `NotImplementedError`."""
+
+        class OwnAuth(AuthBackend[SilentUser]):
+            async def authenticate(self, conn: HTTPConnection) -> Any:
+                return AuthCredentials(scopes), SilentUser()
+
+        app = app_with(requires("admin")(hello), OwnAuth())
+        assert (await fetch(app)).status_code == 403
 
 
 class TestAnyOf:

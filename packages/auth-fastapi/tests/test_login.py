@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import anyio
+import fastapi.routing
 import pytest
-from fastapi import APIRouter, FastAPI, Security
-from fastapi_backends import Bearer, Client, Passwords, Several, User, Wrapper
+from fastapi import APIRouter, FastAPI, HTTPException, Security
+from fastapi_backends import Bearer, Client, Hasher, Passwords, Several, User, Wrapper
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.requests import HTTPConnection
@@ -275,6 +276,41 @@ class TestRequests:
         assert sent[0]["status"] == 400
         assert passwords.hashes == 0
 
+    @pytest.mark.anyio
+    async def test_client_that_leaves_during_the_check(
+        self, app: FastAPI, passwords: Passwords
+    ) -> None:
+        started, dropped = anyio.Event(), anyio.Event()
+
+        class Endless(Hasher):
+            async def verify(self, secret: str, hashed: str | None, /) -> bool:
+                started.set()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    dropped.set()
+                raise NotImplementedError
+
+        passwords.hasher = passwords.counted = Endless()
+        body = urlencode(ALICE).encode()
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            if messages:
+                return messages.pop()
+            await started.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        headers = [(b"content-type", FORM["content-type"].encode())]
+        scope = {"type": "http", "method": "POST", "path": "/token", "headers": headers}
+        await app({**scope, "query_string": b"", "root_path": ""}, receive, send)
+        assert dropped.is_set()
+        assert statuses == [499]
+
 
 class Cookie(AuthBackend[SimpleUser]):
     """Knows everybody who sends a cookie."""
@@ -328,6 +364,21 @@ class TestBackends:
         assert response.headers["cache-control"] == "no-store"
         assert "www-authenticate" not in response.headers
         assert passwords.hashes == 1
+
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_backend_that_refuses_by_an_answer(self, tokens: Tokens[Any], status: int) -> None:
+        class Refusing(Passwords):
+            async def verify(self, username: str, password: str) -> User | None:
+                raise HTTPException(status, "Use the other door")
+
+        response = site_of(Refusing(), tokens).post("/token", data=ALICE)
+        if status == 401:
+            refused(response, "invalid_grant")
+        else:
+            assert (response.status_code, response.json()) == (
+                403,
+                {"detail": "Use the other door"},
+            )
 
     def test_unavailable(self, tokens: Tokens[Any]) -> None:
         class Down(Passwords):
@@ -416,6 +467,29 @@ class TestInstalled:
         Authenticated[Any](limited).install(app)
         self.check(app, "/token", passwords)
 
+    @pytest.mark.skipif(
+        not hasattr(fastapi.routing, "iter_route_contexts"),
+        reason="FastAPI before 0.137 does not include the mounts of a router",
+    )
+    @pytest.mark.parametrize("kind", ["mount", "host"])
+    def test_mounted_app_within_a_router(
+        self, passwords: Passwords, limited: Limited, router: APIRouter, kind: str
+    ) -> None:
+        mounted, app = FastAPI(), FastAPI()
+        mounted.include_router(router)
+        inner, outer = APIRouter(), APIRouter()
+        inner.get("/other")(lambda: None)
+        route = Mount("/part", mounted) if kind == "mount" else Host("testserver", mounted)
+        inner.routes.append(route)
+        outer.include_router(inner)
+        app.include_router(outer, prefix="/outer")
+        Authenticated[Any](limited).install(app)
+        part = "/part" if kind == "mount" else ""
+        self.check(app, f"/outer{part}/token", passwords)
+        limited.left = 0
+        response = TestClient(app).post(f"/outer{part}/other", headers=SWAGGER)
+        assert response.status_code == 429
+
     def test_app_that_is_mounted(
         self, passwords: Passwords, limited: Limited, router: APIRouter
     ) -> None:
@@ -449,15 +523,18 @@ class TestInstalled:
 
 class TestDocumentation:
     @pytest.mark.parametrize("protected", [False, True])
+    @pytest.mark.parametrize("installed", [False, True])
     def test_of_the_operation(
         self,
         auth: Authenticated[Any],
         passwords: Passwords,
         tokens: Tokens[User],
         protected: bool,
+        installed: bool,
     ) -> None:
         app = FastAPI(dependencies=[Security(auth, scopes=["a"])] if protected else [])
-        auth.install(app)
+        if installed:
+            auth.install(app)
         app.include_router(login_router(passwords, tokens, path="/login", expires_in=HOUR))
         operation = app.openapi()["paths"]["/login"]["post"]
         assert set(operation["responses"]) == {"200", "400", "429", "503"}
@@ -468,13 +545,6 @@ class TestDocumentation:
         schema = body["content"]["application/x-www-form-urlencoded"]["schema"]
         assert set(schema["required"]) == {"grant_type", "username", "password"}
         assert "scope" in schema["properties"]
-
-    def test_without_the_middleware(self, passwords: Passwords, tokens: Tokens[User]) -> None:
-        app = FastAPI()
-        app.include_router(login_router(passwords, tokens, expires_in=HOUR))
-        operation = app.openapi()["paths"]["/token"]["post"]
-        assert set(operation["responses"]) == {"200", "400", "429", "503"}
-        assert "security" not in operation
 
 
 class TestMistakes:

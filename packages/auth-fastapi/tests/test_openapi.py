@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi_backends import Passwords, Several, User, Wrapper
+from starlette.applications import Starlette
 from starlette.authentication import AuthenticationBackend
 from starlette.requests import HTTPConnection
+from starlette.testclient import TestClient
 
 from starlette_auth_core import AuthBackend, BaseAPIKeyAuth, BaseBearerAuth, BaseTokenAuth
-from starlette_auth_fastapi import Authenticated
+from starlette_auth_fastapi import Authenticated, login_router
 
 
 class Tokens(BaseTokenAuth[Any]):
@@ -152,6 +155,37 @@ class TestSchemes:
             "OAuth2-Password": password_flow("/token", "a", "c", "b"),
             "Basic": BASIC,
         }
+
+
+class TestLogin:
+    """A login documents the scopes of an app that has started, `install` or not."""
+
+    @pytest.mark.parametrize("installed", [False, True])
+    def test_scopes_stand_in_the_flow(
+        self, auth: Authenticated[Any], passwords: Passwords, tokens: Any, installed: bool
+    ) -> None:
+        app = FastAPI()
+        for path in ("/token", "/other"):
+            login = login_router(passwords, tokens, path=path, expires_in=timedelta(hours=1))
+            app.include_router(login)
+        app.get("/", dependencies=[Security(auth, scopes=["a", "b"])])(lambda: None)
+        if installed:
+            auth.install(app)
+        generate = app.openapi
+        for _ in range(2):
+            with TestClient(app) as client:
+                document = client.get("/openapi.json").json()
+                flow = document["components"]["securitySchemes"]["OAuth2-Password"]
+                assert flow == password_flow("/token", "a", "b")
+                answers = document["paths"]["/"]["get"]["responses"]
+                assert ("401" in answers) == installed
+        assert app.openapi == generate
+
+    def test_within_an_app_of_starlette(self, passwords: Passwords, tokens: Any) -> None:
+        router = login_router(passwords, tokens, expires_in=timedelta(hours=1))
+        app = Starlette(lifespan=router.lifespan_context)
+        with TestClient(app) as client:
+            assert client.get("/openapi.json").status_code == 404
 
 
 OTHERS: list[dict[str, Any]] = [

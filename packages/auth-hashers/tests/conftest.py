@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from starlette_auth_hashers import BaseHasher, Hasher, _workers
+from starlette_auth_hashers import BaseHasher, Hasher, _pacing, _workers
 
 settings.register_profile("quick", deadline=None, max_examples=30)
 settings.register_profile(
@@ -74,6 +74,40 @@ class Gated(BaseHasher):
         self.gate.wait(30)
         self.checked.append(secret)
         return hashed == f"hash of {secret}"
+
+
+class Clock(_pacing.Clock):
+    """A clock that does not wait, and notes for how long it should have.
+
+    Attributes:
+        blocked: The seconds for which threads should have slept.
+        paused: The seconds for which tasks should have.
+    """
+
+    def __init__(self) -> None:
+        self.blocked: list[float] = []
+        self.paused: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.blocked.append(seconds)
+
+    async def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+
+    def take(self) -> float:
+        waited = sum(self.blocked) + sum(self.paused)
+        self.blocked.clear()
+        self.paused.clear()
+        return waited
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let no failed check wait, and each test learn for itself what checks cost."""
+    clock = Clock()
+    monkeypatch.setattr(_pacing, "clock", clock)
+    monkeypatch.setattr(_pacing, "_measured", {})
+    return clock
 
 
 @pytest.fixture

@@ -51,10 +51,10 @@ def hasher(inner: Counting) -> CachingHasher:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    return now
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    time_now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: time_now[0])
+    return time_now
 
 
 class TestRemembering:
@@ -122,21 +122,21 @@ class TestRemembering:
             assert hasher.verify_sync(*pair)
         assert yes.checks == len(pairs)
 
-    def test_it_expires(self, hasher: CachingHasher, inner: Counting, clock: list[float]) -> None:
+    def test_it_expires(self, hasher: CachingHasher, inner: Counting, now: list[float]) -> None:
         hasher.verify_sync("a", "hash of a")
-        clock[0] += 59.9
+        now[0] += 59.9
         hasher.verify_sync("a", "hash of a")
         assert len(inner.work) == 1
-        clock[0] += 0.1  # counted from the check, not from the last answer
+        now[0] += 0.1  # counted from the check, not from the last answer
         hasher.verify_sync("a", "hash of a")
         assert len(inner.work) == 2
         hasher.verify_sync("a", "hash of a")
         assert len(inner.work) == 2
 
-    def test_what_has_expired_is_dropped(self, hasher: CachingHasher, clock: list[float]) -> None:
+    def test_what_has_expired_is_dropped(self, hasher: CachingHasher, now: list[float]) -> None:
         hasher.verify_sync("a", "hash of a")
         hasher.verify_sync("b", "hash of b")
-        clock[0] += 60
+        now[0] += 60
         hasher.verify_sync("c", "hash of c")
         assert len(hasher._known) == 1
 

@@ -1,6 +1,9 @@
 """The cores that a process may use, read from made-up control groups."""
 
+import math
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +134,7 @@ def test_smaller_of_affinity_and_quota_rounded_up(
     monkeypatch: pytest.MonkeyPatch, affinity: int, quota: float | None, cores: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: affinity, raising=False)
     monkeypatch.setattr(_cores, "cpu_quota", lambda: quota)
 
     assert _cores.usable_cores() == cores
@@ -140,11 +144,63 @@ def test_smaller_of_affinity_and_quota_rounded_up(
 def test_system_without_affinity(
     monkeypatch: pytest.MonkeyPatch, count: int | None, cores: int
 ) -> None:
+    monkeypatch.delattr(os, "process_cpu_count", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     monkeypatch.setattr(_cores, "cpu_quota", lambda: None)
 
     assert _cores.usable_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "cores"),
+    [
+        (None, "3", 3),
+        ("5", None, 5),
+        ("5", "3", 5),
+        ("default", "3", None),
+        (None, "default", None),
+        (True, "3", 3),
+    ],
+)
+@pytest.mark.parametrize("newer", [False, True])
+def test_setting_of_python_counts(
+    monkeypatch: pytest.MonkeyPatch,
+    option: str | bool | None,
+    variable: str | None,
+    cores: int | None,
+    newer: bool,
+) -> None:
+    # `python -X cpu_count=n` and PYTHON_CPU_COUNT, new in Python 3.13.
+    affinity = 7
+    options = {} if option is None else {"cpu_count": option}
+    monkeypatch.setattr(sys, "_xoptions", options)
+    monkeypatch.delenv("PYTHON_CPU_COUNT", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("PYTHON_CPU_COUNT", variable)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(affinity)), raising=False)
+    monkeypatch.delattr(os, "process_cpu_count", raising=False)
+    monkeypatch.setattr(_cores, "cpu_quota", lambda: None)
+    if newer:
+        monkeypatch.setattr(os, "process_cpu_count", lambda: cores or affinity, raising=False)
+
+    assert _cores.usable_cores() == (cores or affinity)
+
+
+@pytest.mark.parametrize("arguments", [["-X", "cpu_count=3"], []])
+def test_workers_by_the_setting_of_python(arguments: list[str]) -> None:
+    code = "from starlette_auth_hashers import _cores; print(_cores.usable_cores())"
+    environment = os.environ | {"PYTHON_CPU_COUNT": "1"}
+    done = subprocess.run(
+        [sys.executable, *arguments, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    quota = _cores.cpu_quota()
+    expected = 3 if arguments else 1
+    assert int(done.stdout) == (expected if quota is None else min(expected, math.ceil(quota)))
 
 
 def test_this_machine_has_some() -> None:

@@ -23,6 +23,7 @@ from starlette_auth_hashers import (
     CryptHasher,
     Hasher,
     HasherBusy,
+    HasherUnavailable,
     LegacyHasher,
     MultiHasher,
     PBKDF2Hasher,
@@ -229,7 +230,7 @@ async def test_no_thread(
 
     configure(workers=1, max_waiting=1)
     monkeypatch.setattr(threading.Thread, "start", fail)
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(HasherUnavailable, match="short of threads") as caught:
         await call(hasher, PASSWORD, hashed)
     assert_hidden(caught.value)
 

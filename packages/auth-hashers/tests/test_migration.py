@@ -64,9 +64,10 @@ def test_long_password_of_release_0_5_0_keeps_its_bcrypt_hash() -> None:
     hasher = MultiHasher([BCryptHasher(rounds=5), PBKDF2])
 
     assert hasher.verify_and_update_sync("x" * 80, stored) == (True, None)
-    moved = MultiHasher([PBKDF2, BCryptHasher()]).verify_and_update_sync("x" * 80, stored)
-    assert moved[1] is not None
-    assert PBKDF2.verify_sync("x" * 80, moved[1])
+    # Its owner may have typed something else behind the 72 bytes.
+    moved = MultiHasher([PBKDF2, BCryptHasher()])
+    assert moved.verify_and_update_sync("x" * 80, stored) == (True, None)
+    assert moved.verify_and_update_sync("x" * 72 + "other", stored) == (True, None)
 
 
 def test_new_hasher_that_cannot_take_the_password_loses_no_login() -> None:
@@ -147,7 +148,7 @@ class TestMultiHasher:
 
         assert not MultiHasher([ARGON2, PBKDF2]).verify_sync("secret", "$2b$12$")
 
-        assert caplog.messages == ["A stored hash is of none of the hashers"]
+        assert caplog.messages == ["A stored hash is not of any of the hashers"]
 
     def test_unsalted_hashes_move(self) -> None:
         hasher = MultiHasher([ARGON2, LegacyHasher("hex_sha256")])
@@ -179,7 +180,7 @@ class TestMultiHasher:
 
 
 class TestCost:
-    """A wrong password costs what it costs an unknown user, and the old check: counted."""
+    """A check that fails costs one check, whatever is stored: counted."""
 
     @pytest.fixture
     def hasher(self, counted: Callable[[Hasher], Hasher]) -> MultiHasher:
@@ -202,20 +203,18 @@ class TestCost:
         assert work.take() == [1000]
 
     @pytest.mark.parametrize("rounds", [50, 20])
-    def test_of_another_is_followed_by_one_of_the_preferred(
-        self, hasher: MultiHasher, work: Any, rounds: int
-    ) -> None:
+    def test_of_another_is_its_own(self, hasher: MultiHasher, work: Any, rounds: int) -> None:
         stored = Hasher("pbkdf2_sha512", rounds=rounds).make_sync("secret")
 
-        # Also where it is outdated for its own hasher, which does no dummy check of its own here.
+        # Also where it is outdated for its own hasher.
         assert not hasher.verify_sync("wrong", stored)
-        assert work.take() == [rounds, 1000]
+        assert work.take() == [rounds]
         assert hasher.verify_and_update_sync("wrong", stored) == (False, None)
-        assert work.take() == [rounds, 1000]
+        assert work.take() == [rounds]
         assert hasher.verify_sync("secret", stored)
         assert work.take() == [rounds]
 
-    def test_of_nested_ones_has_one_dummy(
+    def test_of_nested_ones_is_one(
         self, counted: Callable[[Hasher], Hasher], work: Any, hasher: MultiHasher
     ) -> None:
         first = counted(PBKDF2Hasher(rounds=3000))
@@ -226,12 +225,12 @@ class TestCost:
 
         behind = MultiHasher([first, Django("hex_md5"), MultiHasher([PBKDF2, hasher])])
         assert not behind.verify_sync("wrong", stored)
-        assert work.take() == [20, 3000]
+        assert work.take() == [20]
         ahead = MultiHasher([hasher, LegacyHasher("hex_md5")])
         assert not ahead.verify_sync("wrong", stored)
-        assert work.take() == [20, 1000]
+        assert work.take() == [20]
         assert not ahead.verify_sync("wrong", "0" * 32)
-        assert work.take() == [1000]
+        assert work.take() == []  # but for the MD5
         assert not ahead.verify_sync("wrong", None)
         assert work.take() == [1000]
 
@@ -239,7 +238,7 @@ class TestCost:
         stored = Hasher("pbkdf2_sha512", rounds=20).make_sync("secret")
 
         assert not await hasher.verify("wrong", stored)
-        assert work.take() == [20, 1000]
+        assert work.take() == [20]
         await hasher.dummy_verify("wrong", "alice")
         assert work.take() == [1000]
 

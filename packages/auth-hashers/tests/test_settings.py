@@ -131,7 +131,7 @@ class TestAlgorithms:
             make(name)
 
     def test_message_tells_which_was_meant(self) -> None:
-        with pytest.raises(ValueError, match="did you mean pbkdf2_sha256"):
+        with pytest.raises(ValueError, match=r"unknown algorithm .* did you mean pbkdf2_sha256"):
             Hasher("pbkdf2-sha256")
 
     @pytest.mark.parametrize("name", [None, 1, b"argon2", ["argon2"]])

@@ -127,13 +127,17 @@ class TestAnything:
     @pytest.mark.parametrize(
         ("secret", "hashed", "message"),
         [
-            ("a\0b", GOOD[2], "A password is none that bcrypt can take"),
-            ("x" * 5000, GOOD[2], "A password is none that bcrypt can take"),
-            ("secret", "!", "A stored hash of bcrypt is none, or costs too much"),
+            ("a\0b", GOOD[2], "A password was refused: bcrypt can't take it"),
+            ("x" * 5000, GOOD[2], "A password was refused: bcrypt can't take it"),
+            # An account without a password is in order: nothing to warn of at each login.
+            ("secret", "!", None),
+            ("secret", "*LK*", None),
+            ("secret", "!$2b$04$" + 53 * ".", None),
+            ("secret", "x", "A stored hash of bcrypt is malformed, or costs too much"),
             (
                 "secret",
                 "$2b$31$" + GOOD[2][7:],
-                "A stored hash of bcrypt is none, or costs too much",
+                "A stored hash of bcrypt is malformed, or costs too much",
             ),
             ("wrong", GOOD[2], None),
             ("secret", None, None),
@@ -151,18 +155,6 @@ class TestAnything:
         assert not BCryptHasher(rounds=4).verify_sync(secret, hashed)
 
         assert caplog.messages == ([message] if message else [])
-
-    def test_broken_implementation_is_a_wrong_password(
-        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def fail(secret: str, hashed: str) -> bool:
-            raise MemoryError(secret + hashed)
-
-        hasher = PBKDF2Hasher(rounds=7)
-        monkeypatch.setattr(hasher._algorithm.handler, "verify", fail)
-
-        assert not hasher.verify_sync("secret", GOOD[0])
-        assert caplog.messages == ["A stored hash of pbkdf2_sha256 can't be checked (MemoryError)"]
 
 
 class TestCost:
@@ -206,9 +198,9 @@ class TestCost:
         hasher = counted(PBKDF2Hasher(rounds=9))
 
         assert not hasher.verify_sync("wrong", GOOD[0])
-        assert work.take() == [7, 9]
+        assert work.take() == [7]
         assert hasher.verify_and_update_sync("wrong", GOOD[0]) == (False, None)
-        assert work.take() == [7, 9]
+        assert work.take() == [7]
         assert hasher.verify_sync("secret", GOOD[0])
         assert work.take() == [7]
 
@@ -239,12 +231,16 @@ class TestCeilings:
             (PBKDF2, "$pbkdf2-sha256$10000001$c2FsdA$" + "A" * 43),
             (ARGON2, "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHQ$" + "A" * 43),
             (ARGON2, "$argon2id$v=19$m=65536,t=1000000,p=1$c2FsdHNhbHQ$" + "A" * 43),
-            (ARGON2, "$argon2id$v=19$m=65536,t=1,p=65$c2FsdHNhbHQ$" + "A" * 43),
+            # Each setting by itself is one that somebody uses.
+            (ARGON2, "$argon2id$v=19$m=2097152,t=32,p=64$c2FsdHNhbHQ$" + "A" * 43),
+            (ARGON2, "$argon2id$v=19$m=1048576,t=5,p=1$c2FsdHNhbHQ$" + "A" * 43),
             (BCryptHasher(rounds=4), "$2b$31$" + "." * 53),
             (BCryptHasher(rounds=4), "$2b$17$" + "." * 53),
             (CryptHasher(rounds=1000), "$5$rounds=999999999$salt$" + "." * 43),
             (Hasher("scrypt", rounds=1), "$scrypt$ln=30,r=8,p=1$AAAA$" + "A" * 43),
             (Hasher("scrypt", rounds=1), "$scrypt$ln=17,r=800,p=1$AAAA$" + "A" * 43),
+            (Hasher("scrypt", rounds=1), "$scrypt$ln=20,r=8,p=16$AAAA$" + "A" * 43),
+            (Hasher("scrypt", rounds=1), "$scrypt$ln=20,r=8,p=2$AAAA$" + "A" * 43),
             (Hasher("phpass", rounds=7), "$P$Q12345678" + "." * 22),
             (Hasher("sun_md5_crypt", rounds=1), "$md5,rounds=4000000000$salt$$" + "." * 22),
             (Hasher("django_bcrypt", rounds=4), "bcrypt$$2b$31$" + "." * 53),

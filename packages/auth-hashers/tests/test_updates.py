@@ -1,4 +1,4 @@
-"""A hash is outdated if it is weaker in some cost, and never if it is as strong in all."""
+"""A hash is outdated if it is less work than a new one, and never if it takes more memory."""
 
 import pytest
 
@@ -39,20 +39,23 @@ SETTINGS = [
     (argon2(64, 2, 2), argon2(64, 2, 2), False),
     (argon2(64, 2, 2), argon2(63, 2, 2), True),
     (argon2(64, 2, 2), argon2(64, 1, 2), True),
-    (argon2(64, 2, 2), argon2(64, 2, 1), True),
+    (argon2(64, 2, 2), argon2(64, 2, 1), False),
     (argon2(64, 2, 2), argon2(65, 2, 2), False),
     (argon2(64, 2, 2), argon2(64, 3, 2), False),
     (argon2(64, 2, 2), argon2(64, 2, 3), False),
     (argon2(64, 2, 2), argon2(128, 4, 4), False),
-    (argon2(64, 2, 2), argon2(128, 1, 4), True),  # mixed
-    (argon2(64, 2, 2), argon2(32, 8, 4), True),
-    (argon2(64, 2, 2), argon2(128, 8, 1), True),
+    (argon2(64, 2, 2), argon2(128, 1, 4), False),  # as much work
+    (argon2(64, 2, 2), argon2(32, 8, 4), False),
+    (argon2(64, 2, 2), argon2(128, 8, 1), False),
+    (argon2(64, 4, 2), argon2(32, 7, 2), True),
+    (argon2(64, 4, 2), argon2(96, 2, 2), False),  # less work, and more memory
     (scrypt(4, 2, 2), scrypt(4, 2, 2), False),
+    (scrypt(4, 2, 4), scrypt(5, 2, 1), False),  # less work, and more memory
     (scrypt(4, 2, 2), scrypt(3, 2, 2), True),
     (scrypt(4, 2, 2), scrypt(4, 1, 2), True),
     (scrypt(4, 2, 2), scrypt(4, 2, 1), True),
     (scrypt(4, 2, 2), scrypt(5, 3, 3), False),
-    (scrypt(4, 2, 2), scrypt(5, 1, 3), True),
+    (scrypt(4, 2, 2), scrypt(5, 1, 3), False),
     *(
         (Hasher(name, rounds=20), Hasher(name, rounds=rounds), rounds < 20)
         for name in ("django_pbkdf2_sha256", "ldap_pbkdf2_sha256", "pbkdf2_sha512", "fshp", "scram")

@@ -439,11 +439,48 @@ def test_forked_child_exits(run_python: Callable[..., str]) -> None:
     assert run_python(code) == "0"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_fork_while_another_thread_awaits_the_first_hash(run_python: Callable[..., str]) -> None:
+    # anyio imports its half of trio when trio first waits. A child that is forked meanwhile would
+    # wait for that import for good.
+    code = """
+        import os, sys, threading, time, warnings
+        from starlette_auth_hashers import PBKDF2Hasher
+
+        assert "anyio._backends._asyncio" in sys.modules
+
+        import trio
+
+        warnings.simplefilter("ignore", DeprecationWarning)
+        hasher = PBKDF2Hasher(rounds=1)
+        importing, forking = threading.Event(), threading.Event()
+
+        class Slow:
+            def find_spec(self, name, path, target=None):
+                if name == "anyio._backends._trio":
+                    importing.set()
+                    forking.wait()
+                    time.sleep(0.2)  # The fork is tried meanwhile.
+
+        sys.meta_path.insert(0, Slow())
+        thread = threading.Thread(target=trio.run, args=(hasher.make, "secret"))
+        thread.start()
+        importing.wait()
+        forking.set()
+        child = os.fork()
+        if not child:
+            trio.run(hasher.make, "secret")
+            os._exit(0)
+        thread.join()
+        print(os.waitpid(child, 0)[1])
+    """
+    assert run_python(code, timeout=60) == "0"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
 class TestPriority:
     CODE = """
         import asyncio, os, sys, threading
-        import anyio._backends._asyncio  # which another user may not read later
         from starlette_auth_hashers import *
 
         class Looking(BaseHasher):

@@ -204,6 +204,17 @@ def test_field_of_the_token_is_another_one(name: str, field: Any, kind: str) -> 
         token(Strange)
 
 
+def test_model_may_be_without_last_use() -> None:
+    class Plain(orm.Model):
+        registry = orm.ModelRegistry(database=models.database)
+        fields = {k: v for k, v in token_fields(User).items() if k != "last_used_at"}
+
+    assert token(Token).records_use is True
+    assert token(Plain).records_use is False
+    # It may not be there yet.
+    assert token(lambda: Plain).records_use is None
+
+
 def test_active_field_is_one_of_the_user() -> None:
     with pytest.raises(ValueError, match=r"^active_field: User has no field 'active', it has"):
         token(Token, active_field="active")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -39,6 +40,22 @@ HASHER = ContractHasher()
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def test_model_may_be_without_last_use() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Plain(Own):
+        __tablename__ = "plain"
+
+        digest: Mapped[str] = mapped_column(primary_key=True)
+        scopes: Mapped[str | None]
+        created_at: Mapped[datetime]
+        expires_at: Mapped[datetime | None]
+
+    assert SQLAlchemyTokenStore(Plain, SESSIONS).records_use is False
+    assert SQLAlchemyTokenStore(Token, SESSIONS).records_use is True
 
 
 @pytest.mark.parametrize(

@@ -4,4 +4,13 @@ import starlette_auth_throttle
 
 
 def test_public_names() -> None:
-    assert starlette_auth_throttle.__all__ == []
+    assert starlette_auth_throttle.__all__ == [
+        "Attempt",
+        "Key",
+        "Limit",
+        "MemoryStore",
+        "RedisStore",
+        "Throttled",
+        "by_address",
+        "by_username",
+    ]

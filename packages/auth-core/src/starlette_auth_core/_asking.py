@@ -25,7 +25,7 @@ from ._exceptions import (
     TooManyAttempts,
     status_of,
 )
-from ._results import awaitable, finished, user_or_none
+from ._results import awaitable, finished, is_anonymous, user_or_none
 from ._token_auth import BaseTokenAuth
 
 __all__ = ["Asked", "ask", "check_backend", "forgetful", "last_asked"]
@@ -137,7 +137,7 @@ def _set(scope: Scope, result: tuple[AuthCredentials, Any] | None) -> None:
 
 
 def _is_anonymous(credentials: AuthCredentials, user: Any) -> bool:
-    return not (credentials.scopes or getattr(user, "is_authenticated", True))
+    return not credentials.scopes and is_anonymous(user)
 
 
 def _checked(result: tuple[AuthCredentials, Any] | None) -> tuple[AuthCredentials, Any] | None:

@@ -14,14 +14,27 @@ def is_token(text: object) -> bool:
 
 
 def is_scope_token(text: object) -> bool:
-    """Return whether *text* is a scope-token of RFC 6749 section 3.3 (appendix A.4)."""
+    """Return whether a text is a scope-token of RFC 6749 section 3.3 (appendix A.4).
+
+    Args:
+        text: The text. Anything else than a string is not a scope.
+
+    Returns:
+        Whether it is one or more visible ASCII characters, of which none is a double quote or a
+        backslash.
+    """
     return isinstance(text, str) and _SCOPE_TOKEN.fullmatch(text) is not None
 
 
 def is_reserved_scope(scope: str) -> bool:
-    """Return whether only a backend may grant *scope*, since it says how somebody logged in.
+    """Return whether only a backend may grant a scope, since it says how somebody logged in.
 
-    These are `fresh` and all that begin with `via:`. A token that held one could pass for a login
-    by password.
+    A token that held one could pass for a login by password.
+
+    Args:
+        scope: The scope.
+
+    Returns:
+        Whether it is `fresh` or begins with `via:`.
     """
     return scope == "fresh" or scope.startswith("via:")

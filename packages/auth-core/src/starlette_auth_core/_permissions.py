@@ -27,7 +27,7 @@ from ._refusals import (
     refusal_headers,
     vary_of,
 )
-from ._results import is_async
+from ._results import is_anonymous, is_async
 
 __all__ = ["RequiresMiddleware", "authenticate", "authorize", "requires"]
 
@@ -239,8 +239,7 @@ class _Rule:
             headers = [(b"cache-control", b"no-store")]
             headers += [line for line in response.raw_headers if line[0] == b"location"]
             raise raisable(conn, 303, None, self._varying(conn, headers))
-        anonymous = not getattr(conn.user, "is_authenticated", True)
-        status = self.status_code or (401 if anonymous else 403)
+        status = self.status_code or (401 if is_anonymous(conn.user) else 403)
         asked = last_asked(conn)
         if status == 401:
             remembered = asked.error if asked is not None else None

@@ -15,6 +15,7 @@ __all__ = [
     "awaitable",
     "close_unawaited",
     "finished",
+    "is_anonymous",
     "is_async",
     "is_unfinished",
     "named",
@@ -60,6 +61,18 @@ def user_or_none(result: T | None, hook: str) -> T | None:
     if kind == "unfinished":
         raise _unfinished(result, hook)
     return result or None
+
+
+def is_anonymous(user: object) -> bool:
+    """Return whether *user* says that nobody has logged in.
+
+    An object without `is_authenticated` is a user. So is one of a class of Starlette's `BaseUser`
+    that does not override the property, which raises `NotImplementedError` then.
+    """
+    try:
+        return not getattr(user, "is_authenticated", True)
+    except NotImplementedError:
+        return False
 
 
 def as_bool(answer: object, hook: str) -> bool:

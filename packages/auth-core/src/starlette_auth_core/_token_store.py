@@ -54,6 +54,9 @@ class TokenStore(Protocol[_UserT_contra, _RowT]):
     has either changed the storage when it ends, or never will.
 
     All times that a method is given are aware, in UTC and whole seconds.
+
+    A storage whose rows may lack `last_used_at` may also have an attribute `records_use`, which is
+    False where they do: sessions, which end when they are not used, refuse such a storage.
     """
 
     @abstractmethod

@@ -18,6 +18,7 @@ from typing import NoReturn
 from starlette.requests import HTTPConnection
 
 from ._exceptions import InvalidCredentials
+from ._grammar import is_reserved_scope, is_scope_token
 
 __all__ = [
     "MAX_CREDENTIALS_SIZE",
@@ -26,6 +27,8 @@ __all__ = [
     "BasicCredentials",
     "Grammar",
     "is_plain_text",
+    "is_reserved_scope",
+    "is_scope_token",
     "read_api_key",
     "read_basic",
     "read_token",

@@ -1,8 +1,7 @@
-"""The middleware of an app, and what it answers in the app's documentation."""
+"""The middleware of an app, and its answers."""
 
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from fastapi import FastAPI
 from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError
@@ -14,15 +13,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_auth_core import AuthenticationMiddleware, refusal
 
 from ._dialog import allow_dialog, quiet_send
+from ._documentation import with_answers
 from ._login_route import leads_to_login
-from ._responses import LOGIN_BODY, described
 
 __all__ = ["install"]
 
 _OnInvalid: TypeAlias = Literal["reject", "anonymous"]
 _Observer: TypeAlias = Callable[[HTTPConnection, AuthCredentials | AuthenticationError], None]
-
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 def install(
@@ -44,13 +41,8 @@ def install(
         observer=observer,
         browser_dialog=browser_dialog,
     )
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        return _complete(generate())
-
-    # It is how FastAPI's documentation extends what an app says of itself.
-    app.openapi = openapi  # type: ignore[method-assign]  # on purpose
+    # FastAPI's own documentation extends an app's in this way.
+    app.openapi = with_answers(app.openapi)  # type: ignore[method-assign]  # on purpose
 
 
 class _Middleware:
@@ -94,36 +86,3 @@ def _json_response(conn: HTTPConnection, error: AuthenticationError) -> Response
         # The middleware closes the WebSocket, and sends no response.
         return Response()
     return JSONResponse({"detail": refused.detail}, refused.status_code, refused.headers)
-
-
-def _complete(document: dict[str, Any]) -> dict[str, Any]:
-    # It may be the same document each time, since FastAPI keeps it.
-    schemes = document.get("components", {}).get("securitySchemes", {})
-    for path in document.get("paths", {}).values():
-        for method in _METHODS:
-            operation = path.get(method, {})
-            if operation.get("requestBody") == LOGIN_BODY:
-                # That of a dependency of the whole app.
-                operation.pop("security", None)
-            for requirement in operation.get("security", ()):
-                _document_answers(operation["responses"], any(requirement.values()))
-                for name, scopes in requirement.items():
-                    _document_scopes(schemes.get(name, {}), scopes)
-    return document
-
-
-def _document_answers(responses: dict[str, Any], asks_for_scopes: bool) -> None:
-    statuses = [401, 429, 503]
-    if asks_for_scopes:
-        statuses.insert(1, 403)
-    for status in statuses:
-        # As FastAPI does it for its own 422.
-        if not {str(status), f"{status // 100}XX", "default"}.intersection(responses):
-            responses[str(status)] = described(HTTPStatus(status).phrase)
-
-
-def _document_scopes(scheme: dict[str, Any], scopes: list[str]) -> None:
-    flow = scheme.get("flows", {}).get("password")
-    if flow is not None:
-        for scope in scopes:
-            flow.setdefault("scopes", {}).setdefault(scope, "")

@@ -2,20 +2,23 @@
 
 import base64
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.authentication import AuthenticationBackend, AuthenticationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
-from starlette_auth_core import AuthBackend, authenticate, refusal
+from starlette_auth_core import AuthBackend, AuthenticationMiddleware, refusal
 from starlette_auth_core.credentials import is_plain_text
 from starlette_auth_core.tokens import Tokens
 
+from ._documentation import with_scopes
 from ._login_body import LoginRefused, PasswordLogin, read_login
 from ._login_route import LoginRoute
 from ._responses import LOGIN_BODY, LOGIN_RESPONSES
@@ -26,6 +29,8 @@ __all__ = ["login_router"]
 
 _logger = logging.getLogger("starlette_auth_fastapi")
 
+# The key of the scope in which the backend is asked, under which its refusal stands.
+_REFUSED = "starlette_auth_fastapi.refused"
 # RFC 6749 section 5.1 asks for both.
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -50,6 +55,9 @@ def login_router(
     Without `scope` the token is issued with `scopes=None`: it grants what the backend of the tokens
     grants its user whenever it is used. With `scope` it has those scopes, each of which *passwords*
     must grant the user.
+
+    An app that includes the router and has started documents each scope that it asks for in the
+    password flow. `Authenticated.install` documents them at once.
 
     Args:
         passwords: The backend of the passwords, for HTTP Basic.
@@ -87,23 +95,40 @@ def login_router(
             content = {"error": error.code, "error_description": str(error)}
         return JSONResponse(content, 400, headers=_NO_STORE)
 
-    router = APIRouter(route_class=LoginRoute)
+    router = APIRouter(route_class=LoginRoute, lifespan=_documenting)
     router.add_api_route(
         path,
         log_in,
         methods=["POST"],
         response_model=None,
         responses=LOGIN_RESPONSES,
-        openapi_extra={"requestBody": LOGIN_BODY},
+        # The None removes the requirement of a dependency that the whole app has.
+        openapi_extra={"requestBody": LOGIN_BODY, "security": None},
     )
     return router
+
+
+@asynccontextmanager
+async def _documenting(app: object) -> AsyncIterator[None]:
+    # FastAPI writes an empty map of scopes for the password flow, which knows no operation. A
+    # router meets its app when that starts.
+    if not isinstance(app, FastAPI):
+        yield
+        return
+    generate = app.openapi
+    app.openapi = with_scopes(generate)  # type: ignore[method-assign]  # as `install` does it
+    try:
+        yield
+    finally:
+        app.openapi = generate  # type: ignore[method-assign]  # as it was
 
 
 class _Login:
     def __init__(
         self, passwords: AuthenticationBackend, tokens: Tokens[Any, Any], expires_in: timedelta
     ) -> None:
-        self._passwords = passwords
+        # Not `authenticate`: the middleware drops the check of a client who leaves.
+        self._ask = AuthenticationMiddleware(_nothing, passwords, _remember)
         self._tokens = tokens
         self._expires_in = expires_in
         # The header fields by which somebody could be known who sent a wrong password.
@@ -136,20 +161,26 @@ class _Login:
         # alice with the password `x:y`.
         if ":" in login.username or not is_plain_text(login.username + login.password):
             raise _wrong()
-        conn = self._connection(request, login)
+        scope = self._scope(request, login)
+        refused: HTTPException | None
         try:
-            await authenticate(conn, self._passwords)
+            await self._ask(scope, request.receive, _send_nothing)
         except HTTPException as error:
-            if error.status_code != 401:
-                raise
-            known = False
+            # That of a backend itself.
+            refused = error
         else:
-            known = not is_anonymous(conn.user)
-        if not known:
-            raise _wrong()
-        return conn
+            refused = scope.get(_REFUSED)
+        if refused is None:
+            if "user" not in scope:
+                # The client has left, and nobody reads the answer. nginx logs this status.
+                raise HTTPException(499, "Client closed request")
+            if not is_anonymous(scope["user"]):
+                return HTTPConnection(scope)
+        elif refused.status_code != 401:
+            raise refused
+        raise _wrong()
 
-    def _connection(self, request: Request, login: PasswordLogin) -> HTTPConnection:
+    def _scope(self, request: Request, login: PasswordLogin) -> Scope:
         secret = base64.b64encode(f"{login.username}:{login.password}".encode())
         headers = [line for line in request.scope["headers"] if line[0] not in self._ignored]
         headers.append((b"authorization", b"Basic " + secret))
@@ -159,7 +190,21 @@ class _Login:
             for key, value in request.scope.items()
             if key not in ("auth", "user") and not key.startswith("starlette_auth_")
         }
-        return HTTPConnection({**scope, "headers": headers, "query_string": b""})
+        return {**scope, "headers": headers, "query_string": b""}
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    pass
+
+
+async def _send_nothing(message: Message) -> None:
+    pass
+
+
+def _remember(conn: HTTPConnection, error: AuthenticationError) -> Response:
+    # Not the error itself, whose frames hold the password.
+    conn.scope[_REFUSED] = refusal(conn, error)
+    return Response()
 
 
 def _wrong() -> LoginRefused:

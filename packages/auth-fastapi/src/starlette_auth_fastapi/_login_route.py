@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from fastapi import routing
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Host, Match, Mount
 from starlette.types import Scope
@@ -15,7 +16,7 @@ _MATCHED = "starlette_auth_fastapi.login"
 class LoginRoute(APIRoute):
     """The route of a login. It notes in the scope that it matches.
 
-    FastAPI keeps the class of a route where a router is included. Since 0.165 it includes routers
+    FastAPI keeps the class of a route where a router is included. Since 0.137 it includes routers
     lazily, and a walk over `app.routes` does not meet the route itself.
     """
 
@@ -39,9 +40,21 @@ def leads_to_login(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     # The copy keeps marks of this attempt out of the request itself.
     attempt: dict[str, Any] = {**scope}
     for route in routes:
-        match, child_scope = route.matches(attempt)
+        match, _ = route.matches(attempt)
         if match is Match.FULL:
-            if isinstance(route, (Mount, Host)):
-                return leads_to_login(route.routes, {**attempt, **child_scope})
-            return _MATCHED in attempt
+            return _MATCHED in attempt or _mounts_login(route, attempt)
     return False
+
+
+def _mounts_login(route: BaseRoute, attempt: dict[str, Any]) -> bool:
+    # The parts of a router that is included lazily; any other route is its own only part.
+    parts_of: Any = getattr(routing, "iter_route_contexts", iter)
+    part: Any
+    for part in parts_of([route]):
+        match, child_scope = part.matches(attempt)
+        if match is Match.FULL:
+            # A part is not a route itself, but knows which one it was made from.
+            if isinstance(getattr(part, "original_route", part), (Mount, Host)):
+                return leads_to_login(part.routes, {**attempt, **child_scope})
+            return False
+    return False  # pragma: no cover - a part of the router has matched

@@ -6,7 +6,10 @@ from ._caching import CachingHasher
 from ._formats import from_firebase, from_keycloak
 from ._legacy import LegacyHasher
 from ._multi import MultiHasher
+from ._peppered import PepperedHasher
+from ._unavailable import HasherUnavailable
 from ._workers import HasherBusy, configure, waiting
+from ._wrapped import WrappedHasher
 
 __all__ = [
     "Argon2Hasher",
@@ -16,9 +19,12 @@ __all__ = [
     "CryptHasher",
     "Hasher",
     "HasherBusy",
+    "HasherUnavailable",
     "LegacyHasher",
     "MultiHasher",
     "PBKDF2Hasher",
+    "PepperedHasher",
+    "WrappedHasher",
     "configure",
     "from_firebase",
     "from_keycloak",

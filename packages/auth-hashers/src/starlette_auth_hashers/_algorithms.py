@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from ._base import BaseHasher, require_hash, require_text
+from ._pacing import settle
 from ._passlib import cost_kind, find_algorithm, is_unsalted, load_algorithm
 
 __all__ = [
@@ -42,17 +43,20 @@ _DEFAULTS: Mapping[str, Mapping[str, int]] = {
     "scrypt": {"rounds": 17, "block_size": 8, "parallelism": 1},
 }
 
-#: The costs above which a stored hash is refused rather than computed, by algorithm: each some ten
-#: times today's recommendation, which takes seconds. The rounds of bcrypt, phpass and scrypt are
-#: powers of two; `memory_cost` is in KiB. Argon2's lets through what RFC 9106 section 4 recommends
-#: first (2 GiB).
+#: The costs above which a stored hash is refused rather than computed, by algorithm. A check takes
+#: some 5 seconds of processor time there. `work` is the product of the settings, where lanes don't
+#: count: memory_cost times time_cost of Argon2, and 2**rounds times block_size times parallelism of
+#: scrypt. The rounds of bcrypt, phpass and scrypt are powers of two; `memory_cost` is in KiB.
+#: Argon2's let through the first recommendation of RFC 9106 section 4 (2 GiB, 1 pass), and
+#: libsodium's most expensive preset (1 GiB, 4 passes).
 MAX_COSTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        "argon2": {"memory_cost": 2_097_152, "time_cost": 32, "parallelism": 64},
+        "argon2": {"memory_cost": 2_097_152, "work": 4_194_304},
         "bcrypt": {"rounds": 16},
         "bsdi_crypt": {"rounds": 200_000},
+        "fshp": {"rounds": 8_000_000},
         "phpass": {"rounds": 22},
-        "scrypt": {"rounds": 20, "block_size": 32, "parallelism": 16},
+        "scrypt": {"work": 8_388_608},
         "sha1_crypt": {"rounds": 4_000_000},
         "sun_md5_crypt": {"rounds": 200_000},
     }
@@ -71,8 +75,9 @@ class Hasher(BaseHasher):
             at or above today's recommendation.
 
     Attributes:
-        max_costs: The costs above which a stored hash is refused, by the names of the settings,
-            where a subclass wants others than `MAX_COSTS` has. Settings above them raise them.
+        max_costs: The costs above which a stored hash is refused, by the names of the settings and
+            `"work"`, their product, where a subclass wants others than `MAX_COSTS` has. Settings
+            above them raise them.
 
     Raises:
         ImportError: If the package that computes it is missing. The message names the extra.
@@ -82,6 +87,7 @@ class Hasher(BaseHasher):
     """
 
     max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    _measured_within = True
 
     def __init__(self, algorithm: str, **settings: int) -> None:
         name = find_algorithm(algorithm)
@@ -108,35 +114,41 @@ class Hasher(BaseHasher):
         return self._algorithm.make(secret)
 
     def verify_sync(self, secret: str, hashed: str | None) -> bool:
-        """Verify a password; see `BaseHasher.verify_sync`.
-
-        A wrong one against an outdated hash costs a dummy check too: an attacker could tell from
-        the cheaper one alone who has not logged in since the settings were raised.
-        """
+        """Verify a password; see `BaseHasher.verify_sync`."""
         require_text(secret, hashed)
-        valid = None if hashed is None else self._algorithm.check(secret, hashed)
-        if valid is None or (not valid and hashed is not None and self.needs_update(hashed)):
-            self._even_out(secret)
-        return bool(valid)
+        return settle(
+            self,
+            secret,
+            lambda: hashed is not None and bool(self._algorithm.check(secret, hashed)),
+        )
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
         """Do the work of a failing `verify`; see `BaseHasher.dummy_verify_sync`."""
         require_text(secret)
-        self._algorithm.imitate(secret)
+        settle(self, secret, lambda: self._algorithm.imitate(secret))
 
     def identify(self, hashed: str) -> bool:
-        """Tell whether *hashed* looks like one of the algorithm's."""
+        """Return whether *hashed* looks like one of the algorithm's."""
         require_hash(hashed)
         return bool(hashed) and self._algorithm.identify(hashed)
 
     def needs_update(self, hashed: str) -> bool:
-        """Tell whether *hashed* costs less than a new hash would, in any of its settings.
+        """Return whether *hashed* is weaker than a new hash, and costs no more than one.
 
-        One that costs as much or more in all of them is never outdated, and neither is what is no
-        hash of the algorithm.
+        Weaker is less work in all: the product of the settings, where lanes don't count. Another
+        type of Argon2 than Argon2id, its version 16 and a digest of under 16 bytes are weaker too.
+        A hash that takes more memory is never outdated, and neither is a string that is not a hash
+        of the algorithm.
         """
         require_hash(hashed)
-        return self._algorithm.is_weaker(hashed)
+        return self._algorithm.is_outdated(hashed)
+
+    def _confuses(self, secret: str, hashed: str) -> bool:
+        return self._algorithm.confuses(secret, hashed)
+
+    def _highest_cost(self, secret: str, *, makes: bool) -> float:
+        new = self._algorithm.highest_new_cost(secret)
+        return new if makes else max(new, self._algorithm.highest_cost(secret))
 
 
 class PBKDF2Hasher(Hasher):
@@ -185,7 +197,8 @@ class Argon2Hasher(Hasher):
     Args:
         memory_cost: The memory that a hash takes, in KiB; at least 8 for each lane.
         time_cost: The passes over it.
-        parallelism: The lanes, each a thread of its own while it is computed.
+        parallelism: The lanes. They are computed one after another, on the one core that a worker
+            thread has: the hash and its cost are the same.
     """
 
     def __init__(

@@ -16,7 +16,11 @@ from typing import Annotated, NoReturn
 
 from ._algorithms import Argon2Hasher, BCryptHasher, Hasher, PBKDF2Hasher
 from ._audit import Report, Unreadable, Weak, audit_columns, audit_lines, read
+from ._legacy import LegacyHasher
 from ._recommendation import MINIMUM, Finding
+from ._unavailable import HasherUnavailable
+from ._wrap import wrap_file
+from ._wrapped import WrappedHasher
 
 try:
     import rich.progress
@@ -205,6 +209,55 @@ def _table(counts: Counter[Finding]) -> Table:
         verdict = f"[{colour}]{finding.verdict}[/]"
         table.add_row(finding.algorithm, finding.settings, verdict, f"{count:,}")
     return table
+
+
+@main.command()
+def wrap(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A file of CSV, with names in its first line.")
+    ],
+    column: Annotated[str, typer.Option(help="The column of the hashes.")],
+    inner: Annotated[
+        str, typer.Option(metavar="NAME", help="What the weak hashes are, as for LegacyHasher.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="NEW", help="The file to make.")],
+) -> None:
+    """Make strong hashes of weak ones, without the passwords: Argon2id of each weak hash.
+
+    It copies CSV to another file, never in place, and replaces the hashes of one kind; rows of
+    other kinds are copied as they are. WrappedHasher(Argon2Hasher(), LegacyHasher(NAME)) verifies
+    them. See OWASP Password Storage Cheat Sheet, "Upgrading Legacy Hashes".
+
+    All cores work. The copy grows in NEW.part, and is renamed once it is complete: after a kill,
+    the same command goes on where it was.
+
+    Exit codes: 0 if NEW is complete, 1 if no row was of that kind, 2 if the input can't be read.
+    """
+    try:
+        hasher = WrappedHasher(Argon2Hasher(), LegacyHasher(inner))
+    except (ImportError, ValueError) as error:
+        _fail(str(error))
+    if not _is_file(str(source)):
+        _fail("SOURCE: There is no such file")
+    try:
+        with rich.progress.Progress(console=_messages) as progress:
+            task = progress.add_task("Wrapping", total=source.stat().st_size)
+            done = wrap_file(
+                source, output, column, hasher, functools.partial(progress.advance, task)
+            )
+    except Unreadable as error:
+        _fail(f"{source}: {error}")
+    except (OSError, csv.Error, HasherUnavailable) as error:
+        _fail(f"{source}: It can't be wrapped ({type(error).__name__})")
+    _messages.print(
+        f"{output} has {done.rows:,} rows; {done.wrapped:,} hashes were wrapped now, and "
+        f"{done.done_before:,} rows were there already.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not done.wrapped and not done.done_before:
+        raise typer.Exit(1)
 
 
 class _Algorithm(Enum):

@@ -1,4 +1,4 @@
-"""How many cores the process may use: by its affinity, and by its container's CPU quota.
+"""How many cores the process may use: by its affinity, its settings and its container's CPU quota.
 
 Neither the affinity nor `os.process_cpu_count` knows of the quota, with which a container on a
 machine of 64 cores may have half a one.
@@ -6,6 +6,7 @@ machine of 64 cores may have half a one.
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +14,30 @@ __all__ = ["cpu_quota", "usable_cores"]
 
 
 def usable_cores() -> int:
-    """Return the smaller of the cores of the affinity and the quota rounded up, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    """Return the smaller of the cores that Python reports and the quota rounded up, at least 1."""
+    cores = _process_cpu_count() or 1
     quota = cpu_quota()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def _process_cpu_count() -> int | None:
+    """Do as `os.process_cpu_count` of Python 3.13 does: it honours `-X cpu_count`, too."""
+    if hasattr(os, "process_cpu_count"):
+        count: int | None = os.process_cpu_count()
+        return count
+    ignored = sys.flags.ignore_environment
+    setting = _option("cpu_count") or ("" if ignored else os.environ.get("PYTHON_CPU_COUNT", ""))
+    if setting.isdecimal() and int(setting) > 0:
+        return int(setting)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
+def _option(name: str) -> str:
+    # `-X name` alone is True, and has no number.
+    value = sys._xoptions.get(name, "") if hasattr(sys, "_xoptions") else ""
+    return value if isinstance(value, str) else ""
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:

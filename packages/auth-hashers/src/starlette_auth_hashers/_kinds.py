@@ -5,8 +5,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ._algorithms import max_costs_of
 from ._formats import FORMATS, Format, Parsed
-from ._passlib import PrefixWrapper, _accepted, _costs_of, _quietly, is_unsalted
+from ._formats._format import Borrowed
+from ._passlib import (
+    PrefixWrapper,
+    _accepted,
+    _parse,
+    _quietly,
+    _work,
+    cost_kind,
+    is_unsalted,
+    registry,
+)
 from ._verifier import MAX_HASH_SIZE
 
 __all__ = ["Match", "find_matches", "is_disabled"]
@@ -25,6 +36,7 @@ _BEGINNINGS: Mapping[str, tuple[str, ...]] = {
 # Formats that begin with something, or whose parser is as strict as if they did.
 _STRICT = ("aspnet_identity", "werkzeug")
 # A locked account of `passwd -l` and `usermod -L`, a Solaris one, one of Django, and shadow(5).
+_UNSALTED = frozenset({"md5", "sha1", "sha256", "sha512"})
 _DISABLED = ("!", "*LK*", "*NP*")
 
 
@@ -37,12 +49,16 @@ class Match:
         kind: The algorithm whose recommendation holds for it.
         costs: What the string costs, by the names of the settings.
         unsalted: Whether equal passwords have equal hashes.
+        variant: Whether it is of a weaker kind than the algorithm makes today.
+        too_expensive: Whether a check of it is refused.
     """
 
     label: str
     kind: str
     costs: Mapping[str, int]
     unsalted: bool
+    variant: bool
+    too_expensive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,7 @@ def _candidates_of_formats() -> Iterator[_Candidate]:
 def _parser(name: str, build: Any) -> Format:
     """Return a format that parses, whether or not what computes it is installed."""
     parser: Format = build.__new__(build)
-    parser.__dict__["_key_stream"] = None
+    parser.__dict__["_max_costs"] = {}
     return parser
 
 
@@ -132,14 +148,20 @@ def _match_format(parser: Format, hashed: str) -> Match | None:
     parsed: Parsed | None = parser.parse(hashed)
     if parsed is None:
         return None
-    unsalted = parsed.kind in {"md5", "sha1", "sha256", "sha512"}
-    return Match(parser.label(parsed), parsed.kind, parsed.costs, unsalted or _is_bare(parser.name))
-
-
-def _is_bare(name: str) -> bool:
-    return name.startswith("ldap_hex_")
+    unsalted = parsed.kind in _UNSALTED or parser.name.startswith("ldap_hex_")
+    variant = False
+    if isinstance(parsed, Borrowed):
+        stored = _parse(registry.get_crypt_handler(parsed.kind), parsed.stored)
+        variant = stored is not None and stored.variant
+    too_expensive = parser.costs_too_much(parsed)
+    return Match(parser.label(parsed), parsed.kind, parsed.costs, unsalted, variant, too_expensive)
 
 
 def _match_passlib(name: str, handler: Any, hashed: str) -> Match | None:
-    costs = _costs_of(handler, hashed)
-    return None if costs is None else Match(name, name, costs, is_unsalted(name))
+    stored = _parse(handler, hashed)
+    if stored is None:
+        return None
+    limits = max_costs_of(cost_kind(name))
+    costs = {**stored.costs, "work": _work(handler, stored.costs)}
+    too_expensive = any(cost > limits.get(key, cost) for key, cost in costs.items())
+    return Match(name, name, stored.costs, is_unsalted(name), stored.variant, too_expensive)

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from ._algorithms import max_costs_of
 from ._base import BaseHasher, require_hash, require_text
-from ._formats import FORMATS
-from ._passlib import cost_kind, find_algorithm, load_algorithm
-from ._verifier import Verifier
+from ._formats import FORMATS, Format, build_format
+from ._pacing import settle
+from ._passlib import Algorithm, cost_kind, find_algorithm, load_algorithm
 
 __all__ = ["LegacyHasher"]
 
@@ -35,11 +35,12 @@ class LegacyHasher(BaseHasher):
     """
 
     max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    _measured_within = True
 
     def __init__(self, algorithm: str) -> None:
-        self._verifier: Verifier
+        self._verifier: Algorithm | Format
         if isinstance(algorithm, str) and algorithm in FORMATS:
-            self._verifier = FORMATS[algorithm](dict(self.max_costs))
+            self._verifier = build_format(algorithm, dict(self.max_costs))
         else:
             name = find_algorithm(algorithm, FORMATS)
             max_costs = max_costs_of(cost_kind(name)) | dict(self.max_costs)
@@ -63,20 +64,32 @@ class LegacyHasher(BaseHasher):
     def verify_sync(self, secret: str, hashed: str | None) -> bool:
         """Verify a password; see `BaseHasher.verify_sync`."""
         require_text(secret, hashed)
-        valid = None if hashed is None else self._verifier.check(secret, hashed)
-        if valid is None:
-            self._even_out(secret)
-        return bool(valid)
+        return settle(
+            self,
+            secret,
+            lambda: hashed is not None and bool(self._verifier.check(secret, hashed)),
+        )
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
         """Do the work of a failing `verify`; see `BaseHasher.dummy_verify_sync`."""
         require_text(secret)
-        self._verifier.imitate(secret)
+        settle(self, secret, lambda: self._verifier.imitate(secret))
 
     def identify(self, hashed: str) -> bool:
-        """Tell whether *hashed* looks like one of the algorithm's."""
+        """Return whether *hashed* looks like one of the algorithm's."""
         require_hash(hashed)
         return bool(hashed) and self._verifier.identify(hashed)
 
+    @property
+    def _shares_strings(self) -> str | None:
+        # Flask-Bcrypt's strings are bcrypt's.
+        return self._verifier.today if self._verifier.name == "flask_bcrypt" else None
+
     def _can_make(self) -> bool:
         return False
+
+    def _confuses(self, secret: str, hashed: str) -> bool:
+        return self._verifier.confuses(secret, hashed)
+
+    def _highest_cost(self, secret: str, *, makes: bool) -> float:
+        return self._verifier.highest_cost(secret)

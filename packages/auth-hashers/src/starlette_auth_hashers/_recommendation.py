@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ._algorithms import max_costs_of
 from ._kinds import Match, find_matches, is_disabled
 
 __all__ = ["MINIMUM", "NO_PASSWORD", "UNKNOWN", "Finding", "inspect"]
@@ -85,12 +84,9 @@ def _judge(match: Match) -> str:
     kind = _KIND.search(match.kind)
     if kind is None:
         return "not recommended"
-    if not _reaches(match.costs, MINIMUM[kind[0]]):
+    if match.variant or not _reaches(match.costs, MINIMUM[kind[0]]):
         return "too weak"
-    limits = max_costs_of(kind[0])
-    # A check of it is refused.
-    exceeds = any(cost > limits.get(name, cost) for name, cost in match.costs.items())
-    return "too expensive" if exceeds else "good"
+    return "too expensive" if match.too_expensive else "good"
 
 
 def _reaches(costs: Mapping[str, int], minimums: Iterable[Mapping[str, int]]) -> bool:

@@ -1,11 +1,11 @@
 """Computes the stored string of a password again, of all that passlib has but its digest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._passlib import Algorithm, PrefixWrapper, _call, _unwrapped, is_unsalted
+from ._passlib import Algorithm, PrefixWrapper, _call, _costs, _unwrapped, is_unsalted
 
-__all__ = ["repeat", "separate"]
+__all__ = ["costs_of_config", "repeat", "separate"]
 
 
 def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
@@ -30,6 +30,21 @@ def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
         if _restores(source, config, parsed.checksum, whole):
             return config, whole
     return None
+
+
+def costs_of_config(algorithm: Algorithm, config: str) -> Mapping[str, int]:
+    """Return what `repeat` of *config* costs, by the names of the settings.
+
+    Raises:
+        ValueError: If *config* is malformed.
+    """
+    handler = _unwrapped(algorithm.handler)
+    if not config and is_unsalted(algorithm.name):
+        return {}
+    try:
+        return _costs(handler.from_string(config), handler.setting_kwds)
+    except Exception:  # noqa: BLE001 - passlib's parsers raise about anything
+        raise ValueError("a wrapped hash is malformed") from None
 
 
 def repeat(algorithm: Algorithm, secret: str, config: str) -> str:

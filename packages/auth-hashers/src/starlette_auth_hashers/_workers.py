@@ -17,9 +17,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import anyio
+import anyio._backends._asyncio  # before a thread does; see `_loading`
 from anyio.lowlevel import current_token
 
 from ._cores import usable_cores
+from ._forks import hold_while_forking
+from ._unavailable import unavailable
 
 __all__ = ["HasherBusy", "configure", "run", "submit", "wait", "waiting"]
 
@@ -30,6 +33,11 @@ T = TypeVar("T")
 _WAITING_PER_WORKER = 128
 _LEAST_WAITING = 256
 _LOWER_PRIORITY = 10
+
+# anyio imports its half of an event loop when that loop first uses it. A child that is forked in
+# the middle of that import could never finish it.
+_loading = threading.Lock()
+hold_while_forking(_loading)
 
 
 class HasherBusy(TimeoutError):
@@ -59,10 +67,29 @@ class _Pool:
         with self._lock:
             if len(self._unfinished) >= self._workers + self._max_waiting:
                 raise HasherBusy(self.waiting())
-            future = self._executor.submit(contextvars.copy_context().run, function)
+            future = self._start(function)
             self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         return future
+
+    def _start(self, function: Callable[[], T]) -> "Future[T]":
+        context = contextvars.copy_context()
+        wanted = True
+
+        def work() -> T:
+            if not wanted:
+                raise failed  # Nobody waits for it.
+            return context.run(function)
+
+        try:
+            return self._executor.submit(work)
+        except RuntimeError as error:
+            if "new thread" not in str(error):
+                raise  # The interpreter is exiting.
+            # The executor has queued it all the same, and a thread that there is would do it.
+            wanted = False
+            failed = unavailable(None, error)
+        raise failed
 
     def waiting(self) -> int:
         return max(0, len(self._unfinished) - self._workers)
@@ -162,7 +189,8 @@ def submit(function: Callable[[], T]) -> "Future[T]":
 
 async def wait(future: "Future[T]") -> T:
     """Wait for *future* on whichever event loop this is; several may wait for one."""
-    finished = anyio.Event()
+    with _loading:
+        finished = anyio.Event()
     loop: Any = current_token().native_token
     # anyio's own way back from a thread would block the worker until the loop has answered.
     wake = loop.run_sync_soon if hasattr(loop, "run_sync_soon") else loop.call_soon_threadsafe

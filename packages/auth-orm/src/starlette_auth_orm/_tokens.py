@@ -71,6 +71,14 @@ class ModelTokenStore(TokenStore[Any, Any]):
         if is_model(model):
             self._load_model(complete=False)
 
+    @property
+    def records_use(self) -> bool | None:
+        """Whether the model has `last_used_at`, without which it can't hold sessions.
+
+        None where a function returns the model, which may not be there yet.
+        """
+        return "last_used_at" in self.model.fields if is_model(self.model) else None
+
     async def find(self, digest: str) -> Any | None:
         """Return the row of *digest*, with its user, or None.
 

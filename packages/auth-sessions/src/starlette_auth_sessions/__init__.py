@@ -1,3 +1,7 @@
-"""Cookie sessions that the server can end."""
+"""Sessions in a cookie that the server can end, for Starlette-based apps."""
 
-__all__: list[str] = []
+from ._auth import SessionAuth
+from ._cross_origin import CrossOriginRequest
+from ._sessions import Sessions
+
+__all__ = ["CrossOriginRequest", "SessionAuth", "Sessions"]

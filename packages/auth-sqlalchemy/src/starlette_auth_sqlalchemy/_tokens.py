@@ -62,6 +62,11 @@ class SQLAlchemyTokenStore(TokenStore[Any, _RowT], Generic[_RowT]):
         self.active_field = active_field
         self.options = tuple(options)
 
+    @property
+    def records_use(self) -> bool:
+        """Whether the model has `last_used_at`, without which it can't hold sessions."""
+        return "last_used_at" in mapper_of(self.model).columns
+
     async def find(self, digest: str) -> _RowT | None:
         """Return the row of *digest*, with its user, or None.
 
@@ -135,7 +140,7 @@ class SQLAlchemyTokenStore(TokenStore[Any, _RowT], Generic[_RowT]):
     async def touch(self, row: _RowT, at: datetime, *, unless_since: datetime) -> bool:
         """Store that *row* was used, unless a use since *unless_since* is stored."""
         model = self._model
-        if "last_used_at" not in model.mapper.columns:
+        if not self.records_use:
             return False
         column = model.column("last_used_at")
         due = sqlalchemy.or_(column.is_(None), column < to_column(column, unless_since))

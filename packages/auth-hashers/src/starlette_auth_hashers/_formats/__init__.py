@@ -1,6 +1,6 @@
 """The formats of other programs that passlib does not have, or not all of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from ._aspnet import AspNetIdentity
@@ -16,10 +16,10 @@ from ._werkzeug import Werkzeug
 from ._wordpress import WordPress
 from ._yescrypt import Yescrypt
 
-__all__ = ["FORMATS", "Format", "Parsed", "from_firebase", "from_keycloak"]
+__all__ = ["FORMATS", "Format", "Parsed", "build_format", "from_firebase", "from_keycloak"]
 
 #: What `LegacyHasher` takes beside passlib's names, and in their place.
-FORMATS: Mapping[str, Callable[[Mapping[str, int]], Format]] = MappingProxyType(
+FORMATS: Mapping[str, type[Format]] = MappingProxyType(
     {
         "aspnet_identity": AspNetIdentity,
         "django_scrypt": DjangoScrypt,
@@ -34,3 +34,12 @@ FORMATS: Mapping[str, Callable[[Mapping[str, int]], Format]] = MappingProxyType(
         **LDAP_FORMATS,
     }
 )
+
+
+def build_format(name: str, max_costs: Mapping[str, int]) -> Format:
+    """Return the format of a name.
+
+    Raises:
+        ImportError: If the package that computes it is missing.
+    """
+    return FORMATS[name](max_costs)

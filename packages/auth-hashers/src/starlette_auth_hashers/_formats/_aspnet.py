@@ -4,6 +4,8 @@ import base64
 import functools
 import re
 
+from starlette_auth_hashers._verifier import MAX_HASH_SIZE
+
 from ._format import Computed, Format, Parsed, decode_base64, pbkdf2
 
 __all__ = ["AspNetIdentity"]
@@ -68,7 +70,7 @@ class AspNetIdentity(Format):
         """Take apart what `Parsed.config` was."""
         size, _, start = config.partition(".")
         decoded = decode_base64(start) or b""
-        return self.parse(base64.b64encode(decoded + bytes(int(size))).decode())
+        return self.parse(base64.b64encode(decoded + bytes(min(int(size), MAX_HASH_SIZE))).decode())
 
 
 def _pbkdf2(digest: str, salt: bytes, rounds: int, size: int, secret: str) -> bytes:

@@ -3,8 +3,7 @@
 import base64
 import functools
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from ._format import Computed, Format, Parsed, blank, decode_base64, parse_scrypt, scrypt
 
@@ -34,7 +33,11 @@ class FirebaseScrypt(Format):
     today = "$firebase-scrypt$m=14,r=8$AAAAAAAAAAAAAAA$" + 86 * "A"
 
     def __init__(self, max_costs: Mapping[str, int]) -> None:
-        self._key_stream = _load_key_stream()
+        if not _has_cryptography():
+            raise ImportError(
+                "firebase_scrypt needs a package that is not installed: "
+                'pip install "starlette-auth-hashers[firebase]"'
+            )
         super().__init__(max_costs)
 
     def parse(self, hashed: str) -> Parsed | None:
@@ -46,7 +49,7 @@ class FirebaseScrypt(Format):
         salt, stream = decode_base64(fields["salt"]), decode_base64(fields["hash"])
         if costs is None or salt is None or stream is None:
             return None
-        compute = functools.partial(_compute, self._key_stream, salt, costs, len(stream))
+        compute = functools.partial(_compute, salt, costs, len(stream))
         return Computed("scrypt", costs, stream, compute, blank(hashed, len(fields["hash"])))
 
 
@@ -108,31 +111,21 @@ def _encode(data: bytes) -> str:
     return base64.b64encode(data).decode().rstrip("=")
 
 
-def _compute(
-    key_stream: Callable[[bytes, int], bytes],
-    salt: bytes,
-    costs: Mapping[str, int],
-    size: int,
-    secret: str,
-) -> bytes:
-    return key_stream(scrypt(secret, salt, costs, 64)[:32], size)
+def _compute(salt: bytes, costs: Mapping[str, int], size: int, secret: str) -> bytes:
+    from cryptography.hazmat.primitives.ciphers import (  # noqa: PLC0415 - an extra
+        Cipher,
+        algorithms,
+        modes,
+    )
+
+    password = scrypt(secret, salt, costs, 64)[:32]
+    encryptor = Cipher(algorithms.AES(password), modes.CTR(bytes(16))).encryptor()
+    return encryptor.update(bytes(size)) + encryptor.finalize()
 
 
-def _load_key_stream() -> Callable[[bytes, int], bytes]:
+def _has_cryptography() -> bool:
     try:
-        from cryptography.hazmat.primitives.ciphers import (  # noqa: PLC0415 - an extra
-            Cipher,
-            algorithms,
-            modes,
-        )
+        import cryptography.hazmat.primitives.ciphers  # noqa: F401, PLC0415 - an extra
     except ImportError:
-        raise ImportError(
-            "firebase_scrypt needs a package that is not installed: "
-            'pip install "starlette-auth-hashers[firebase]"'
-        ) from None
-
-    def compute(secret: bytes, size: int) -> bytes:
-        encryptor: Any = Cipher(algorithms.AES(secret), modes.CTR(bytes(16))).encryptor()
-        return bytes(encryptor.update(bytes(size)) + encryptor.finalize())
-
-    return compute
+        return False
+    return True

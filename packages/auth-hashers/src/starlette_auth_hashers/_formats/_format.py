@@ -7,20 +7,22 @@ import hashlib
 import hmac
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from starlette_auth_hashers._algorithms import max_costs_of
 from starlette_auth_hashers._passlib import (
     Algorithm,
+    Stored,
     _costs_of,
+    _work,
     cost_kind,
     load_algorithm,
     registry,
 )
-from starlette_auth_hashers._repeating import repeat, separate
+from starlette_auth_hashers._repeating import costs_of_config, repeat, separate
 from starlette_auth_hashers._verifier import MAX_HASH_SIZE, Verifier
 
 __all__ = [
@@ -122,21 +124,28 @@ class Format(Verifier):
 
     def __init__(self, max_costs: Mapping[str, int]) -> None:
         self._max_costs = dict(max_costs)
-        for name in self.borrows:
-            _borrow(name)  # Where a package is missing, this says so.
+        self.grows = any(_borrow(name).grows for name in self.borrows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the name: some classes are made at run time."""
+        from . import build_format  # noqa: PLC0415 - it imports this module
+
+        return build_format, (self.name, self._max_costs)
 
     @abstractmethod
     def parse(self, hashed: str) -> Parsed | None:
         """Take *hashed* apart, or return None for what is not of this format."""
 
     def parse_config(self, config: str) -> Parsed | None:
-        """Take apart what `Parsed.config` was, for `Parsed.compute` alone."""
+        """Take apart what `Parsed.config` was, for `Parsed.compute` alone; or raise a ValueError."""
         name, borrowed, rest = config.partition(" ")
         if borrowed:
-            prepare = functools.partial(self.prepare, name)
-            return Borrowed(name, NOTHING, rest, prepare) if name in self.borrows else None
+            if name not in self.borrows:
+                return None
+            costs = costs_of_config(_borrow(name), rest)
+            return Borrowed(name, costs, rest, functools.partial(self.prepare, name))
         size, _, start = config.partition(".")
-        return self.parse(start + int(size) * "0")
+        return self.parse(start + min(int(size), MAX_HASH_SIZE) * "0")
 
     def label(self, parsed: Parsed) -> str:
         """Return what the audit calls such a string."""
@@ -145,12 +154,6 @@ class Format(Verifier):
     def identify(self, hashed: str) -> bool:
         """Tell whether *hashed* looks like one of this format's."""
         return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(self.prefixes)
-
-    def imitate(self, secret: str) -> None:
-        """Do the work of a check that fails, at the costs of what the program makes today."""
-        parsed = self.parse(self.today)
-        if parsed is not None:  # pragma: no branch - a test parses each
-            parsed.compute("" if self.why_never(secret) else secret)
 
     def prepare(self, name: str, secret: str) -> str:
         """Return what the program hands to the algorithm *name* of passlib for *secret*."""
@@ -162,20 +165,62 @@ class Format(Verifier):
         prepare = functools.partial(self.prepare, name)
         return None if costs is None else Borrowed(name, costs, stored, prepare)
 
-    def _verify(self, secret: str, hashed: str) -> bool | None:
+    def why_never(self, secret: str) -> str | None:
+        """Return why *secret* is never right, if that is so."""
+        reasons = (_borrow(name).why_never(secret) for name in self.borrows if self.grows)
+        return super().why_never(secret) or next(filter(None, reasons), None)
+
+    def confuses(self, secret: str, hashed: str) -> bool:
+        """Return whether the program cuts or changes *secret*; see `Verifier.confuses`."""
+        parsed = self.parse(hashed)
+        return parsed is not None and self.changes(secret, parsed)
+
+    def changes(self, secret: str, parsed: Parsed) -> bool:
+        """Return whether the program cuts or changes *secret* for a check of *parsed*."""
+        if not isinstance(parsed, Borrowed):
+            return False
+        return parsed.algorithm.confuses(parsed.prepare(secret), parsed.stored)
+
+    def costs_too_much(self, parsed: Parsed) -> bool:
+        """Return whether a check would take longer than is reasonable, and is refused."""
+        if isinstance(parsed, Borrowed):
+            kind = cost_kind(parsed.kind)
+            work = _work(registry.get_crypt_handler(parsed.kind), parsed.costs)
+        else:
+            # yescrypt's costs are counted as scrypt's.
+            kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
+            work = _work_of_scrypt(parsed.costs)
+        limits = max_costs_of(kind) | self._max_costs
+        costs = {**parsed.costs, "work": work}
+        return any(cost > limits.get(name, cost) for name, cost in costs.items())
+
+    def _parse(self, hashed: str) -> Parsed | None:
         parsed = self.parse(hashed) if len(hashed) <= MAX_HASH_SIZE else None
-        if parsed is None or self._costs_too_much(parsed):
-            return None
+        return None if parsed is None or self.costs_too_much(parsed) else parsed
+
+    def _compute(self, secret: str, parsed: Parsed) -> bool:
         return hmac.compare_digest(parsed.compute(secret), parsed.digest)
 
-    def _costs_too_much(self, parsed: Parsed) -> bool:
-        limits = max_costs_of(parsed.kind) | self._max_costs
-        return any(cost > limits.get(name, cost) for name, cost in parsed.costs.items())
+    def _settings_of(self, parsed: Parsed) -> Hashable:
+        return parsed.kind, tuple(parsed.costs.items())
+
+    def _is_too_expensive(self, secret: str, parsed: Parsed) -> bool:
+        if not isinstance(parsed, Borrowed):
+            return False
+        stored = Stored(parsed.stored, parsed.costs)
+        return parsed.algorithm._is_too_expensive(parsed.prepare(secret), stored)
 
 
 @functools.cache
 def _borrow(name: str) -> Algorithm:
     return load_algorithm(name, {}, {}, max_costs_of(cost_kind(name)))
+
+
+def _work_of_scrypt(costs: Mapping[str, int]) -> int:
+    if "block_size" not in costs:
+        return 0
+    # No more than a number: a string may say anything.
+    return int(2 ** min(costs["rounds"], 64) * costs["block_size"] * costs["parallelism"])
 
 
 def blank(hashed: str, digest_size: int) -> str:

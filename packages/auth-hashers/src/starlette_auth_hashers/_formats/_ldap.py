@@ -1,7 +1,7 @@
 """What LDAP servers store (RFC 2307 section 5.3): `{SCHEME}`, in any case, and what it names."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 from ._digests import compute_config, parse_digest
@@ -97,7 +97,7 @@ class _Wrapped(_Ldap):
         return None if rest is None else self.parse_borrowed(self.name, self.scheme + rest)
 
 
-def _build() -> Mapping[str, Callable[[Mapping[str, int]], Format]]:
+def _build() -> Mapping[str, type[Format]]:
     formats: dict[str, type[Format]] = {}
     for name, (scheme, digest, salted) in _DIGESTS.items():
         fields = {"scheme": scheme, "digest": digest, "salted": salted}

@@ -69,12 +69,12 @@ class Spring(Format):
 
     def parse_config(self, config: str) -> Parsed | None:
         """Take apart what `Parsed.config` was."""
-        scheme, is_digest, salt = config.partition("!")
+        _, is_digest, salt = config.partition("!")
         if is_digest:
             return compute_config("sha1", salt)
-        _scheme, is_scrypt, rest = config.partition("|")
+        _, is_scrypt, rest = config.partition("|")
         if is_scrypt:
-            return _parse_scrypt(rest)
+            return _parse_scrypt("", rest)
         return super().parse_config(config)
 
 

@@ -31,6 +31,10 @@ class WordPress(Format):
         password_bytes = hmac.digest(b"wp-sha384", password.encode(), "sha384")
         return base64.b64encode(password_bytes).decode()
 
+    def changes(self, secret: str, parsed: Parsed) -> bool:
+        """Return whether WordPress trims *secret*."""
+        return secret != secret.strip(_TRIMMED)
+
     def parse(self, hashed: str) -> Parsed | None:
         """Take *hashed* apart."""
         if hashed.startswith("$wp$2y$"):

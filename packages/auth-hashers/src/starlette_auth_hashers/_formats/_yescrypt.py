@@ -39,7 +39,7 @@ class Yescrypt(Format):
         super().__init__(max_costs)
 
     def why_never(self, secret: str) -> str | None:
-        """Say why *secret* is never right, if that is so."""
+        """Return why *secret* is never right, if that is so."""
         reason = super().why_never(secret)
         if reason is None and len(secret.encode()) > _MAX_SIZE:
             return f"it has more than {_MAX_SIZE} bytes"

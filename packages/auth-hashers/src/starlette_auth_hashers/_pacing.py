@@ -1,0 +1,175 @@
+"""Equal time without double work: a failed check waits until the most expensive one would be done.
+
+The time of a wrong password must not depend on the kind of hash that is stored, or on whether there
+is one: it would show which users exist, or have not logged in since a migration began (OWASP
+Authentication Cheat Sheet, "Authentication and Error Messages"). Django's CVE-2016-2513 was solved
+by doing the difference as work. Here the difference is waited for: on the awaiting side, where it
+takes neither a worker thread nor processor time, so that an attacker gets no more work for his
+requests.
+
+Both sides of the difference are processor time: of this check, and of the hashers as they were
+learned in this process. What is learned belongs to the process and not to a hasher. It is a table
+of tuples that are replaced and never changed, so threads and forks find it whole without a lock.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, TypeVar
+
+import anyio
+
+__all__ = [
+    "Clock",
+    "Paced",
+    "attempt",
+    "computation",
+    "learned_costs",
+    "pause",
+    "settle",
+    "within_attempt",
+]
+
+T = TypeVar("T")
+
+# One measurement may be off, by whatever else the machine does; the middle one is not.
+_SAMPLES = 15
+# Stored hashes of one algorithm have few different settings.
+_MAX_SETTINGS = 64
+
+
+class Clock:
+    """The clock and the sleep of this module, for tests to replace."""
+
+    def processor_time(self) -> float:
+        """Return the processor time of this thread, in seconds."""
+        return time.thread_time()
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+        time.sleep(seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """Suspend this task."""
+        await anyio.sleep(seconds)
+
+
+clock = Clock()
+
+
+class Paced(Protocol):
+    """The part of a hasher that paces its checks."""
+
+    _measured_within: ClassVar[bool]
+
+    def dummy_verify_sync(self, secret: str) -> None:
+        """Do the work of a check that fails."""
+        ...
+
+    def _highest_cost(self, secret: str, *, makes: bool) -> float:
+        """Return the processor time of its most expensive check, in seconds; 0 if not known."""
+        ...
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The check that is being made, from the outermost hasher on.
+
+    Attributes:
+        computed: Whether something was computed.
+        expected: What that costs, as it was learned, in seconds.
+    """
+
+    computed: bool = False
+    expected: float = 0.0
+
+
+_attempt: ContextVar[_Attempt | None] = ContextVar("starlette_auth_hashers.attempt", default=None)
+# Algorithm and size of the password -> settings -> the last measurements, in seconds.
+_measured: dict[Hashable, dict[Hashable, tuple[float, ...]]] = {}
+
+
+@contextmanager
+def computation(algorithm: Hashable, settings: Hashable) -> Iterator[None]:
+    """Learn what a computation costs, unless it fails.
+
+    Args:
+        algorithm: Names what costs are compared with.
+        settings: What the cost depends on. None where that is not known: then the most expensive
+            of the last computations counts, and else the median.
+    """
+    started = clock.processor_time()
+    yield
+    spent = clock.processor_time() - started
+    known = _measured.setdefault(algorithm, {})
+    if spent >= 0:
+        known[settings] = (*known.get(settings, ()), spent)[-_SAMPLES:]
+        if len(known) > _MAX_SETTINGS:
+            known.pop(next(iter(known)), None)
+    current = _attempt.get()
+    if current is not None:
+        current.computed = True
+        current.expected += _cost(settings, known.get(settings, ()))
+
+
+def learned_costs(algorithm: Hashable) -> Mapping[Hashable, float]:
+    """Return the processor time of an algorithm by its settings, in seconds."""
+    known = _measured.get(algorithm, {})
+    return {settings: _cost(settings, samples) for settings, samples in list(known.items())}
+
+
+def _cost(settings: Hashable, samples: tuple[float, ...]) -> float:
+    if not samples:
+        return 0.0
+    return max(samples) if settings is None else statistics.median(samples)
+
+
+def within_attempt() -> bool:
+    """Return whether a hasher around this one paces the check."""
+    return _attempt.get() is not None
+
+
+def attempt(hasher: Paced, secret: str, check: Callable[[], T]) -> tuple[T, float]:
+    """Make a check, and return its outcome and for how long a failed one has to wait, in seconds.
+
+    Args:
+        hasher: The outermost hasher.
+        secret: The password.
+        check: Returns True, or a tuple that begins with True, for a right password. Where it fails
+            without a computation, the work of a failing one is done here.
+    """
+    current = _Attempt()
+    token = _attempt.set(current)
+    started = clock.processor_time()
+    try:
+        outcome = check()
+        if outcome is True or (isinstance(outcome, tuple) and outcome[0] is True):
+            return outcome, 0.0
+        if not current.computed and hasher._measured_within:
+            hasher.dummy_verify_sync(secret)
+        spent = clock.processor_time() - started
+    finally:
+        _attempt.reset(token)
+    if current.computed:
+        # A clock that jumps must not shorten the wait.
+        spent = min(max(spent, 0.0), 2 * current.expected)
+    return outcome, max(0.0, hasher._highest_cost(secret, makes=True) - spent)
+
+
+def settle(hasher: Paced, secret: str, check: Callable[[], T]) -> T:
+    """Make a check, and block until it may be answered, unless a hasher around paces it."""
+    if within_attempt():
+        return check()
+    outcome, seconds = attempt(hasher, secret, check)
+    if seconds:
+        clock.sleep(seconds)
+    return outcome
+
+
+async def pause(seconds: float) -> None:
+    """Wait for what `attempt` returned."""
+    if seconds:
+        await clock.pause(seconds)
