@@ -81,7 +81,8 @@ def find_matches(hashed: str) -> list[Match]:
     """
     if len(hashed) > MAX_HASH_SIZE:
         return []
-    strict, loose = [], []
+    strict: list[Match] = []
+    loose: list[Match] = []
     with _quietly():
         for candidate in _candidates().get(hashed[:1], _candidates()[""]):
             if hashed.startswith(candidate.beginnings):

@@ -169,7 +169,7 @@ class MultiHasher(BaseHasher):
         return max(costs + list(self._costs_of_shared(secret, costs)))
 
     def _costs_of_shared(self, secret: str, costs: list[float]) -> Iterator[float]:
-        """Yield the costs of strings that are checked by two hashers, since both may have made them."""
+        """Yield the costs of strings that two hashers check, since both may have made them."""
         for hasher, cost in zip(self.hashers, costs, strict=True):
             if hasher._shares_strings is not None:
                 others = set(self._possible(hasher._shares_strings)) - {hasher}

@@ -44,10 +44,12 @@ with _quietly():
 
 __all__ = [
     "Algorithm",
+    "PrefixWrapper",
     "cost_kind",
     "find_algorithm",
     "is_unsalted",
     "load_algorithm",
+    "registry",
 ]
 
 T = TypeVar("T")

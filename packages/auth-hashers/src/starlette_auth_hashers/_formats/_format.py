@@ -120,7 +120,7 @@ class Format(Verifier):
     prefixes: ClassVar[tuple[str, ...]] = ()
     borrows: ClassVar[tuple[str, ...]] = ()
     kinds: ClassVar[bool] = True
-    today: ClassVar[str]
+    today: str
 
     def __init__(self, max_costs: Mapping[str, int]) -> None:
         self._max_costs = dict(max_costs)
@@ -137,7 +137,11 @@ class Format(Verifier):
         """Take *hashed* apart, or return None for what is not of this format."""
 
     def parse_config(self, config: str) -> Parsed | None:
-        """Take apart what `Parsed.config` was, for `Parsed.compute` alone; or raise a ValueError."""
+        """Take apart what `Parsed.config` was, for `Parsed.compute` alone.
+
+        Raises:
+            ValueError: If it is malformed.
+        """
         name, borrowed, rest = config.partition(" ")
         if borrowed:
             if name not in self.borrows:
