@@ -7,6 +7,6 @@ class SmallMachineHasher(Argon2Hasher):
 
 hasher = SmallMachineHasher(memory_cost=32_768)
 
-dear = Argon2Hasher(memory_cost=32_768, time_cost=9).make_sync("correct horse")
-print(Argon2Hasher().verify_sync("correct horse", dear))
-print(hasher.verify_sync("correct horse", dear))
+expensive = Argon2Hasher(memory_cost=32_768, time_cost=9).make_sync("correct horse")
+print(Argon2Hasher().verify_sync("correct horse", expensive))
+print(hasher.verify_sync("correct horse", expensive))

@@ -1,6 +1,7 @@
 """Logging in with a password: the hash work, the upgrade of old hashes, and what goes wrong."""
 
 import base64
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -414,3 +415,154 @@ class TestMistakes:
         auth = type("Auth", (BasicAuth,), {"get_scopes": string})(alice())
         with pytest.raises(TypeError, match="scopes"):
             await auth.authenticate(connect(header("alice", "secret")))
+
+
+class TestBytesInThePasswordColumn:
+    """Some drivers return them for a column that was once binary."""
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    async def test_ascii_is_a_hash(self, kind: Callable[[bytes], Any]) -> None:
+        auth = BasicAuth(User("alice", kind(b"new(secret)")))
+
+        assert await auth.verify("alice", "secret") is not None
+        assert await auth.verify("alice", "wrong") is None
+        assert auth.counting.work[0] == ("verify", "secret", "new(secret)")
+
+    @pytest.mark.parametrize("stored", [b"new(secret)", b"old(secret)"])
+    async def test_login_makes_them_text(self, stored: Any) -> None:
+        user = User("alice", stored)
+        auth = UpgradingBasicAuth(user)
+
+        assert await auth.verify("alice", "wrong") is None
+        assert user.password == stored
+        assert await auth.verify("alice", "secret") is user
+        # It compares the old one, as stored, with the column.
+        assert user.password == "new(secret)"
+
+    @pytest.mark.parametrize("auth_class", [BasicAuth, UpgradingBasicAuth])
+    async def test_others_are_a_wrong_password(
+        self, auth_class: type[BasicAuth], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        stored: Any = b"new(secret)\xff"
+        auth = auth_class(User("alice", stored))
+
+        assert await auth.verify("alice", "secret") is None
+        assert auth.counting.work == [("verify", "secret", None)]
+        assert caplog.messages == ["The bytes in User.password are not a password hash."]
+
+
+class Telling(CountingHasher):
+    """A hasher that wants to know who asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked_by: list[tuple[str | None, object]] = []
+
+    async def verify(
+        self,
+        secret: str,
+        hashed: str | None,
+        *,
+        username: str | None = None,
+        backend: object = None,
+    ) -> bool:
+        self.asked_by.append((username, backend))
+        return await super().verify(secret, hashed)
+
+    async def verify_and_update(
+        self,
+        secret: str,
+        hashed: str | None,
+        *,
+        username: str | None = None,
+        backend: object = None,
+    ) -> tuple[bool, str | None]:
+        self.asked_by.append((username, backend))
+        return await super().verify_and_update(secret, hashed)
+
+    async def dummy_verify(
+        self, secret: str, username: str = "", *, backend: object = None
+    ) -> None:
+        self.asked_by.append((username, backend))
+        await super().dummy_verify(secret, username)
+
+
+class TestWhoAsks:
+    """A hasher that shares work among requests has to know, and no other hasher has to take it."""
+
+    @pytest.mark.parametrize("auth_class", [BasicAuth, UpgradingBasicAuth])
+    async def test_hasher_gets_the_user_id_as_it_was_claimed(
+        self, auth_class: type[BasicAuth]
+    ) -> None:
+        class AnySpelling(auth_class):  # type: ignore[misc, valid-type]  # made at run time
+            async def find_user(self, username: str) -> User | None:
+                user: User | None = self.users.get(username.lower())
+                return user
+
+        auth = AnySpelling(alice())
+        auth.hasher = hasher = Telling()
+
+        for username in ("alice", "ALICE", "bob"):
+            await auth.verify(username, "secret")
+        assert hasher.asked_by == [("alice", auth), ("ALICE", auth), ("bob", auth)]
+
+    async def test_user_without_a_password_is_asked_about_in_the_same_way(self) -> None:
+        auth = UpgradingBasicAuth(User("alice", None))
+        auth.hasher = hasher = Telling()
+
+        assert await auth.verify("alice", "secret") is None
+        assert hasher.asked_by == [("alice", auth)]
+
+    async def test_password_that_is_checked_by_itself_has_no_user_id(self) -> None:
+        auth = BasicAuth(alice())
+        auth.hasher = hasher = Telling()
+
+        await auth.verify("alice", "secret")
+        assert await auth.verify_password(alice(), "secret")
+        assert hasher.asked_by == [("alice", auth), (None, auth)]
+
+    async def test_hasher_that_takes_the_user_id_alone(self) -> None:
+        class Half(CountingHasher):
+            async def verify(
+                self, secret: str, hashed: str | None, username: str | None = None
+            ) -> bool:
+                self.work.append(("asked by", username))
+                return await super().verify(secret, hashed)
+
+        auth = BasicAuth(alice())
+        auth.hasher = hasher = Half()
+
+        assert await auth.verify("alice", "secret") is not None
+        assert hasher.work[0] == ("asked by", "alice")
+
+    async def test_decorator_that_hands_nothing_on(self) -> None:
+        class Decorated(Telling):
+            @functools.wraps(Telling.verify)
+            async def verify(self, secret: str, hashed: str | None) -> bool:  # type: ignore[override]
+                return await super().verify(secret, hashed)
+
+        auth = BasicAuth(alice())
+        auth.hasher = hasher = Decorated()  # type: ignore[assignment]  # it has fewer keywords
+
+        assert await auth.verify("alice", "secret") is not None
+        assert hasher.asked_by == [(None, None)]
+
+    async def test_method_of_an_unusual_kind(self) -> None:
+        class Unhashable:
+            __hash__ = None  # type: ignore[assignment]  # on purpose
+
+            async def __call__(self, secret: str, hashed: str | None) -> bool:
+                return True
+
+        class BuiltIn:
+            __signature__ = "none"
+
+            async def __call__(self, secret: str, hashed: str | None) -> bool:
+                return True
+
+        for method in (Unhashable(), BuiltIn()):
+            auth = BasicAuth(alice())
+            hasher: Any = CountingHasher()
+            hasher.verify = method
+            auth.hasher = hasher
+            assert await auth.verify("alice", "secret") is not None

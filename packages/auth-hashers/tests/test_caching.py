@@ -17,12 +17,29 @@ from starlette_auth_hashers import (
     MultiHasher,
     PBKDF2Hasher,
     _caching,
+    _pacing,
     waiting,
 )
 
 pytestmark = pytest.mark.anyio
 
 Configure = Callable[..., None]
+
+
+class Gated(BaseHasher):
+    """A hasher that works only once its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.checked: list[str] = []
+
+    def make_sync(self, secret: str) -> str:
+        return f"hash of {secret}"
+
+    def verify_sync(self, secret: str, hashed: str | None) -> bool:
+        self.gate.wait(30)
+        self.checked.append(secret)
+        return hashed == f"hash of {secret}"
 
 
 class Counting(BaseHasher):
@@ -281,6 +298,160 @@ class TestSharing:
             gated.gate.set()
         assert gated.checked == ["wrong"]
         assert gated.made == ["wrong", "wrong"]
+
+    @pytest.mark.parametrize("method", ["verify", "verify_and_update"])
+    @pytest.mark.parametrize("stored", ["hash of a", None, "", "!", "junk"])
+    async def test_it_depends_on_what_the_client_sent(
+        self, hasher: CachingHasher, gated: Any, method: str, stored: str | None
+    ) -> None:
+        # Twelve spellings of one user-id, or twelve users with the same stored string.
+        check = getattr(hasher, method)
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                for _ in range(3):
+                    tasks.start_soon(
+                        lambda name: check("wrong", stored, username=name), f"user {number}"
+                    )
+            await spin(lambda: self.callers(hasher) == 12)
+            gated.gate.set()
+        assert gated.checked == ["wrong"] * 4
+
+    async def test_unknown_users_share_in_the_same_way(
+        self, hasher: CachingHasher, gated: Any
+    ) -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(4):
+                for _ in range(3):
+                    tasks.start_soon(hasher.dummy_verify, "wrong", f"user {number}")
+            await spin(lambda: self.callers(hasher) == 12)
+            gated.gate.set()
+        assert gated.made == ["wrong"] * 4
+
+    async def test_two_backends_share_nothing(self, hasher: CachingHasher, gated: Any) -> None:
+        backends = [object(), object()]
+        async with anyio.create_task_group() as tasks:
+            for backend in backends:
+                for _ in range(2):
+                    tasks.start_soon(
+                        lambda backend: hasher.verify(
+                            "wrong", "hash of a", username="alice", backend=backend
+                        ),
+                        backend,
+                    )
+            await spin(lambda: self.callers(hasher) == 4)
+            gated.gate.set()
+        assert gated.checked == ["wrong"] * 2
+
+        gated.gate.clear()
+        async with anyio.create_task_group() as tasks:
+            for backend in backends:
+                for _ in range(2):
+                    tasks.start_soon(
+                        lambda backend: hasher.dummy_verify("wrong", "alice", backend=backend),
+                        backend,
+                    )
+            await spin(lambda: self.callers(hasher) == 4)
+            gated.gate.set()
+        assert gated.made == ["wrong"] * 2
+
+    async def test_outcome_is_that_of_the_own_stored_hash(
+        self, hasher: CachingHasher, gated: Any
+    ) -> None:
+        # One user-id and password, and another stored hash: it has just been changed.
+        answers: dict[str | None, bool] = {}
+
+        async def login(stored: str | None) -> None:
+            answers[stored] = await hasher.verify("a", stored, username="alice")
+
+        async with anyio.create_task_group() as tasks:
+            for stored in ("hash of a", "hash of b", None, ""):
+                tasks.start_soon(login, stored)
+            await spin(lambda: self.callers(hasher) >= 3)
+            gated.gate.set()
+        assert answers == {"hash of a": True, "hash of b": False, None: False, "": False}
+
+    @pytest.mark.parametrize("stored", [None, "", "!", "junk"])
+    @pytest.mark.parametrize("method", ["verify", "verify_and_update"])
+    async def test_without_a_user_id_and_a_hash_nothing_is_shared(
+        self, configure: Configure, gated: Any, stored: str | None, method: str
+    ) -> None:
+        class Strict(Gated):
+            def identify(self, hashed: str) -> bool:
+                return hashed.startswith("hash of")
+
+        configure(workers=1, max_waiting=10)
+        strict = Strict()
+        hasher = CachingHasher(strict, ttl=60, max_entries=10)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(getattr(hasher, method), "wrong", stored)
+            await spin(lambda: waiting() == 2)
+            assert hasher._shared == {}
+            strict.gate.set()
+        assert strict.checked == ["wrong"] * 3
+
+    async def test_one_who_asks_while_a_failed_check_waits_gets_its_answer_when_it_is_due(
+        self, hasher: CachingHasher, gated: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # A cheap old hash is computed sooner than that of an unknown user: what is shared must not
+        # depend on that.
+        now = [1000.0]
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
+        clock.simulated = True
+        for _ in range(15):
+            with _pacing.computation(id(gated), None):
+                clock.spend(5.0)
+        due = anyio.Event()
+        pausing: list[float] = []
+        answers: list[bool] = []
+
+        async def pause(seconds: float) -> None:
+            pausing.append(seconds)
+            await due.wait()
+
+        async def login() -> None:
+            answers.append(await hasher.verify("wrong", "hash of a", username="alice"))
+
+        monkeypatch.setattr(clock, "pause", pause)
+        gated.gate.set()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(login)
+            await spin(lambda: len(pausing) == 1)
+            now[0] += 3.0
+            tasks.start_soon(login)
+            await spin(lambda: len(pausing) == 2)
+            assert gated.checked == ["wrong"]
+            assert pausing == [5.0, 2.0]
+            now[0] += 2.0
+            tasks.start_soon(login)  # The answer is due, so this is another check.
+            await spin(lambda: len(pausing) == 3)
+            assert gated.checked == ["wrong"] * 2
+            assert pausing[2] == 5.0
+            due.set()
+        assert answers == [False] * 3
+        assert hasher._shared == {}
+
+    async def test_nobody_left_to_wait_forgets_the_answer(
+        self, hasher: CachingHasher, gated: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock.simulated = True
+        for _ in range(15):
+            with _pacing.computation(id(gated), None):
+                clock.spend(5.0)
+        begun = anyio.Event()
+
+        async def pause(seconds: float) -> None:
+            begun.set()
+            await anyio.sleep_forever()
+
+        monkeypatch.setattr(clock, "pause", pause)
+        gated.gate.set()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hasher.verify, "wrong", "hash of a")
+            await begun.wait()
+            assert len(hasher._shared) == 1
+            tasks.cancel_scope.cancel()
+        assert hasher._shared == {}
 
     async def test_hit_needs_no_worker(self, hasher: CachingHasher, gated: Any) -> None:
         hasher._remember(hasher._digest(b"pair", "a", "hash of a"), 0)

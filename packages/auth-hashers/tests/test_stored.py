@@ -287,3 +287,77 @@ class TestCeilings:
         hasher = Careful(rounds=9)
 
         assert hasher.verify_sync("secret", hasher.make_sync("secret"))
+
+    @pytest.mark.parametrize(
+        ("stored", "expensive"),
+        [
+            ("$argon2id$v=19$m=1048576,t=4,p=1$c2FsdHNhbHQ$" + "A" * 43, False),  # libsodium's
+            ("$argon2id$v=19$m=2097152,t=1,p=4$c2FsdHNhbHQ$" + "A" * 43, False),  # RFC 9106's
+            ("$argon2id$v=19$m=65536,t=64,p=65$c2FsdHNhbHQ$" + "A" * 43, False),
+            ("$argon2id$v=19$m=65536,t=65,p=1$c2FsdHNhbHQ$" + "A" * 43, True),
+            ("$argon2id$v=19$m=2097153,t=1,p=1$c2FsdHNhbHQ$" + "A" * 43, True),
+            # libxcrypt's mkpasswd: little memory in large blocks.
+            ("$7$BU..../....2Q9obwLhin8qvQl6sisAO/$" + "A" * 43, False),
+            ("$scrypt$ln=13,r=32,p=1$AAAA$" + "A" * 43, False),
+            ("$scrypt$ln=20,r=8,p=1$AAAA$" + "A" * 43, False),
+            ("$scrypt$ln=20,r=8,p=2$AAAA$" + "A" * 43, True),
+            ("$scrypt$ln=14,r=8,p=64$AAAA$" + "A" * 43, False),
+        ],
+    )
+    def test_product_of_the_settings_counts(self, stored: str, expensive: bool) -> None:
+        name = "argon2" if "argon2" in stored else "scrypt"
+        algorithm = Hasher(name)._algorithm
+
+        assert (algorithm._parse(stored) is None) is expensive
+
+    def test_product_can_be_changed_in_a_subclass(self) -> None:
+        class Careful(Argon2Hasher):
+            max_costs = MappingProxyType({"work": 100})
+
+        cheap = Argon2Hasher(memory_cost=50, time_cost=2, parallelism=1).make_sync("secret")
+        dear = Argon2Hasher(memory_cost=50, time_cost=3, parallelism=1).make_sync("secret")
+        careful = Careful(memory_cost=20, time_cost=1, parallelism=1)
+        assert careful.verify_sync("secret", cheap)
+        assert not careful.verify_sync("secret", dear)
+        # Whoever asks for more gets it.
+        assert Careful(memory_cost=50, time_cost=3, parallelism=1).verify_sync("secret", dear)
+
+    def test_password_counts_where_the_work_grows_with_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        hasher = CryptHasher(rounds=1000)
+        expensive = "$5$rounds=9000000$salt$" + "." * 43
+
+        assert not hasher._algorithm._is_too_expensive("x" * 8, hasher._algorithm._parse(expensive))  # type: ignore[arg-type]
+        assert not hasher.verify_sync("x" * 500, expensive)
+        assert caplog.messages == ["A stored hash of sha256_crypt costs too much"]
+
+
+class TestLongPasswords:
+    """The work of these grows with the password, so that a long one is never computed."""
+
+    NAMES = ("phpass", "md5_crypt", "apr_md5_crypt", "bigcrypt", "sha256_crypt")
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_it_is_a_wrong_one_at_the_cost_of_a_short_one(self, name: str) -> None:
+        hasher = LegacyHasher(name)
+        algorithm: Any = hasher._verifier
+        computed: list[int] = []
+        handler = algorithm.handler
+
+        class Noting:
+            def __getattr__(self, attribute: str) -> Any:
+                return getattr(handler, attribute)
+
+            def verify(self, secret: str, hashed: str) -> bool:
+                computed.append(len(secret))
+                return bool(handler.verify("", hashed))
+
+        hashed = handler.using(**({"rounds": 1000} if "sha" in name else {})).hash("x" * 511)
+        object.__setattr__(algorithm, "handler", Noting())
+        for size in (512, 4096):
+            assert not hasher.verify_sync("x" * size, hashed)
+            hasher.dummy_verify_sync("x" * size)
+        assert computed == [0, 0, 0, 0]
+        with pytest.raises(ValueError, match="more than 511 bytes"):
+            Hasher(name).make_sync("x" * 512)

@@ -1,16 +1,21 @@
 """A hash is outdated if it is less work than a new one, and never if it takes more memory."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from starlette_auth_hashers import (
     Argon2Hasher,
     BaseHasher,
     BCryptHasher,
+    CachingHasher,
     CryptHasher,
     Hasher,
     LegacyHasher,
+    MultiHasher,
     PBKDF2Hasher,
 )
+from starlette_auth_hashers._passlib import load_algorithm
 
 pytestmark = pytest.mark.anyio
 
@@ -163,3 +168,133 @@ class TestOwnHasher:
 
     def test_legacy_hasher_is_never_outdated(self) -> None:
         assert not LegacyHasher("hex_md5").needs_update("0" * 32)
+
+
+class TestVariantsOfArgon2:
+    """A weaker kind is outdated, unless it costs more than a new hash (RFC 9106 section 3.1)."""
+
+    NEW = argon2(64, 2, 2)
+    RAW = "m=64,t=2,p=2$c2FsdHNhbHQ$"
+
+    @pytest.mark.parametrize(
+        ("stored", "outdated"),
+        [
+            (f"$argon2id$v=19${RAW}{'A' * 43}", False),
+            (f"$argon2i$v=19${RAW}{'A' * 43}", True),
+            (f"$argon2d$v=19${RAW}{'A' * 43}", True),
+            (f"$argon2id$v=16${RAW}{'A' * 43}", True),
+            (f"$argon2id${RAW}{'A' * 43}", True),  # Version 16 is not written.
+            (f"$argon2id$v=19${RAW}{'A' * 6}", True),  # 4 bytes
+            (f"$argon2id$v=19${RAW}{'A' * 20}", True),  # 15 bytes
+            (f"$argon2id$v=19${RAW}{'A' * 22}", False),  # 16 bytes
+            (f"$argon2i$v=19$m=65,t=1,p=1$c2FsdHNhbHQ${'A' * 43}", False),
+            (f"$argon2i$v=16$m=64,t=3,p=1$c2FsdHNhbHQ${'A' * 6}", False),
+            (f"$argon2id$v=19${RAW[:-1]}", False),  # It has no digest, and verifies nothing.
+        ],
+    )
+    def test_table(self, stored: str, outdated: bool) -> None:
+        assert self.NEW.needs_update(stored) is outdated
+
+    @pytest.mark.parametrize(
+        "stored",
+        [
+            # libsodium's crypto_pwhash with OPSLIMIT_SENSITIVE, and RFC 9106 section 4, first.
+            f"$argon2id$v=19$m=1048576,t=4,p=1$c2FsdHNhbHQ${'A' * 43}",
+            f"$argon2id$v=19$m=2097152,t=1,p=4$c2FsdHNhbHQ${'A' * 43}",
+        ],
+    )
+    def test_stronger_ones_of_others_are_kept(self, stored: str) -> None:
+        assert not Argon2Hasher().needs_update(stored)
+
+
+costs = st.tuples(st.integers(64, 200), st.integers(1, 6), st.integers(1, 4))
+
+
+@given(
+    new=costs,
+    stored=costs,
+    kind=st.sampled_from(["id", "i", "d"]),
+    version=st.sampled_from([16, 19]),
+    size=st.sampled_from([6, 22, 43]),
+)
+def test_replaced_argon2_never_costs_more_than_its_replacement(
+    new: tuple[int, int, int], stored: tuple[int, int, int], kind: str, version: int, size: int
+) -> None:
+    memory, passes, lanes = stored
+    hashed = f"$argon2{kind}$v={version}$m={memory},t={passes},p={lanes}$c2FsdHNhbHQ${'A' * size}"
+
+    if argon2(*new).needs_update(hashed):
+        assert memory * passes <= new[0] * new[1]
+        assert memory <= new[0]
+    elif memory * passes < new[0] * new[1]:
+        assert memory > new[0]
+
+
+@given(
+    new=st.tuples(st.integers(1, 8), st.integers(1, 9), st.integers(1, 9)),
+    stored=st.tuples(st.integers(1, 8), st.integers(1, 9), st.integers(1, 9)),
+)
+def test_replaced_scrypt_never_costs_more_than_its_replacement(
+    new: tuple[int, int, int], stored: tuple[int, int, int]
+) -> None:
+    def work(costs: tuple[int, int, int]) -> int:
+        return int(2 ** costs[0]) * costs[1] * costs[2]
+
+    hashed = "$scrypt$ln={},r={},p={}$c2FsdHNhbHQ$".format(*stored) + "A" * 43
+    if scrypt(*new).needs_update(hashed):
+        assert work(stored) < work(new)
+        assert 2 ** stored[0] * stored[1] <= 2 ** new[0] * new[1]
+
+
+def make(name: str, secret: str) -> str:
+    """Hash a password as the program did that the hash comes from."""
+    handler = load_algorithm(name, {}, {}, {}).handler
+    if "bcrypt" in name or name == "scram":
+        handler = handler.using(rounds=4)
+    return str(handler.hash(secret))
+
+
+class TestLookAlikes:
+    """Where the old algorithm can't tell passwords apart, the hash stays as it is.
+
+    Another password than the owner's is let in there, and must not become the only one.
+    """
+
+    @pytest.mark.parametrize(
+        ("name", "owner", "typed"),
+        [
+            ("bcrypt", "x" * 72 + "owner", "x" * 72 + "other"),
+            ("django_bcrypt", "x" * 72 + "owner", "x" * 73),
+            ("ldap_bcrypt", "é" * 36 + "owner", "é" * 37),
+            ("des_crypt", "password1", "password2"),
+            ("ldap_des_crypt", "password1", "password" + "x"),
+            ("django_des_crypt", "password1", "password2"),
+            ("des_crypt", "pC!", "pá"),
+            ("bsdi_crypt", "pC!", "pá"),
+            ("crypt16", "x" * 16 + "owner", "x" * 16 + "other"),
+            ("lmhash", "Secret", "sECRET"),
+            ("lmhash", "x" * 14 + "owner", "x" * 14 + "other"),
+            ("mysql323", "secret", "sec ret"),
+            ("scram", "fi", "ﬁ"),
+        ],
+    )
+    @pytest.mark.parametrize("wrapped", [False, True])
+    async def test_no_new_hash_is_made_of_one(
+        self, name: str, owner: str, typed: str, wrapped: bool
+    ) -> None:
+        old: BaseHasher = LegacyHasher(name)
+        if wrapped:
+            old = CachingHasher(MultiHasher([PBKDF2Hasher(rounds=9), old]), ttl=60, max_entries=9)
+        hasher = MultiHasher([PBKDF2Hasher(rounds=10), old])
+        hashed = make(name, owner)
+
+        assert await hasher.verify_and_update(typed, hashed) == (True, None)
+
+    @pytest.mark.parametrize("name", ["bcrypt", "des_crypt", "crypt16", "mysql323", "scram"])
+    def test_others_move(self, name: str) -> None:
+        hashed = make(name, "secret")
+        hasher = MultiHasher([PBKDF2Hasher(rounds=10), LegacyHasher(name)])
+
+        valid, new = hasher.verify_and_update_sync("secret", hashed)
+        assert valid
+        assert new is not None

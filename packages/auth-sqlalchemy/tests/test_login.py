@@ -202,6 +202,58 @@ async def test_bytes_of_another_encoding_are_not_a_hash(
     assert log.messages == ["WARNING The bytes in User.password are not a password hash."]
 
 
+class TestBytesInThePasswordColumn:
+    """Of a table whose hashes were once written as bytes, which SQLite takes in any column."""
+
+    @pytest.mark.parametrize("kind", ["new", "old"])
+    async def test_login_makes_them_text(
+        self, database: Database, hasher: ContractHasher, kind: str, log: Log
+    ) -> None:
+        alice = database.user("alice")
+        database.execute(
+            f"UPDATE users SET password = x'{hasher.make('pwd', kind).encode().hex()}'"
+        )
+        backend = SQLAlchemyBasicAuth(User, database.sessions, hasher=hasher)
+
+        assert await backend.verify("alice", "wrong") is None
+        assert isinstance(database.stored(alice), bytes)
+        for _ in range(2):
+            user = await backend.verify("alice", "pwd")
+            assert user is not None
+            assert user.password == database.stored(alice)
+            assert isinstance(user.password, str)
+            assert user.password.startswith("new:")
+        assert log.messages == []
+
+    async def test_inactive_user_keeps_them(
+        self, database: Database, hasher: ContractHasher
+    ) -> None:
+        alice = database.user("alice", active=False)
+        database.execute(f"UPDATE users SET password = x'{hasher.make('pwd').encode().hex()}'")
+        everybody = SQLAlchemyBasicAuth(User, database.sessions, hasher=hasher)
+        user = await everybody.find_user("alice")
+        assert user is not None
+        backend = SQLAlchemyBasicAuth(User, database.sessions, hasher=hasher, active_field="active")
+
+        assert await backend.verify_password(user, "pwd")
+        assert isinstance(database.stored(alice), bytes)
+
+    @pytest.mark.parametrize("case", ["mysql+aiomysql", "mysql+pymysql"], indirect=True)
+    async def test_column_of_bytes_keeps_them(
+        self, database: Database, hasher: ContractHasher, log: Log
+    ) -> None:
+        database.execute("ALTER TABLE users MODIFY password VARBINARY(255)")
+        try:
+            alice = database.user("alice", password=hasher.make("pwd"))
+            backend = SQLAlchemyBasicAuth(User, database.sessions, hasher=hasher)
+            user = await backend.verify("alice", "pwd")
+            assert user is not None
+            assert isinstance(database.stored(alice), bytes)
+        finally:
+            database.execute("ALTER TABLE users MODIFY password VARCHAR(255)")
+        assert log.messages == []
+
+
 class TestUpgrade:
     async def test_hash_that_is_too_long_leaves_the_old_one(
         self, database: Database, hasher: ContractHasher, statements: Statements, log: Log

@@ -8,7 +8,8 @@ The flow: find the user, check the password, upgrade its hash, ask whether the u
 import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeAlias, cast
 
 from starlette.authentication import AuthCredentials
 from starlette.requests import HTTPConnection
@@ -17,17 +18,34 @@ from ._backend import AuthBackend, SchemeCredentials, UserT, check_max_size
 from ._challenges import Challenge
 from ._disconnect import Client
 from ._exceptions import AuthenticationUnavailable, InvalidCredentials
-from ._results import as_bool, awaitable, finished, is_unfinished, user_or_none
+from ._results import (
+    accepted_keywords,
+    as_bool,
+    awaitable,
+    finished,
+    is_unfinished,
+    user_or_none,
+)
 from .credentials import MAX_CREDENTIALS_SIZE, _read_pair, is_plain_text
-from .storage import check_hasher
+from .storage import check_hasher, read_hash
 
 __all__ = ["BaseBasicAuth", "PasswordHasher"]
 
 logger = logging.getLogger("starlette_auth_core")
 
+# The user-id of the login that is being made: `verify_password` has the user only.
+_claimed: ContextVar[str | None] = ContextVar("starlette_auth_core.claimed", default=None)
+
 
 class PasswordHasher(Protocol):
-    """What a backend needs of a password hasher. Those of starlette-auth-hashers fit."""
+    """The methods that a backend needs of a password hasher. Those of starlette-auth-hashers fit.
+
+    Each may take two more keywords, which are handed on where the signature has them, so that a
+    hasher can share one computation among requests that the same client could have sent:
+    `username`, the user-id that was claimed (`verify` and `verify_and_update`; `dummy_verify` has
+    it anyway), and `backend`, the object that asks. `username` is None where `verify_password` was
+    called by itself.
+    """
 
     @abstractmethod
     def verify(self, secret: str, hashed: str | None, /) -> Awaitable[bool]:
@@ -188,19 +206,26 @@ class BaseBasicAuth(AuthBackend[UserT]):
         hasher = self.hasher
         if hasher is None:
             raise TypeError(_no_hasher(self))
-        hashed = finished(self.get_password_hash(user), "get_password_hash")
+        stored = finished(self.get_password_hash(user), "get_password_hash")
+        hashed = self._hash_as_text(user, stored)
         if (
-            hashed is None
+            stored is None
+            or hashed is None
             or type(self).replace_password_hash is BaseBasicAuth.replace_password_hash
             or not self._is_active(user)
         ):
-            return await awaitable(hasher.verify(password, hashed), "hasher.verify")
+            claim = self._claim(hasher.verify)
+            return await awaitable(hasher.verify(password, hashed, **claim), "hasher.verify")
+        claim = self._claim(hasher.verify_and_update)
         valid, upgraded = await awaitable(
-            hasher.verify_and_update(password, hashed), "hasher.verify_and_update"
+            hasher.verify_and_update(password, hashed, **claim), "hasher.verify_and_update"
         )
         valid = as_bool(valid, "hasher.verify_and_update")
+        if upgraded is None and hashed is not stored:
+            upgraded = hashed
         if valid and upgraded is not None:
-            await self._upgrade(user, hashed, upgraded)
+            # The storage compares the old hash with the column, where bytes are not text.
+            await self._upgrade(user, stored, upgraded)
         return valid
 
     def get_password_hash(self, user: UserT) -> str | None:
@@ -210,7 +235,8 @@ class BaseBasicAuth(AuthBackend[UserT]):
             user: The user, as `find_user` returned it.
 
         Returns:
-            The hash, or None for a user without a password, who can't log in.
+            The hash, or None for a user without a password, who can't log in. Bytes are read as
+            ASCII, and replaced by text at the next login.
         """
         hashed: str | None = self._attribute(user, "password_field", self.password_field)
         return hashed
@@ -236,13 +262,34 @@ class BaseBasicAuth(AuthBackend[UserT]):
         if user is None:
             await watched(self._verify_nobody(username, password))
             return None
-        pending = awaitable(self.verify_password(user, password), "verify_password")
-        valid = as_bool(await watched(pending), "verify_password")
+        claimed = _claimed.set(username)
+        try:
+            pending = awaitable(self.verify_password(user, password), "verify_password")
+            valid = as_bool(await watched(pending), "verify_password")
+        finally:
+            _claimed.reset(claimed)
         return user if valid and self._is_active(user) else None
 
     async def _verify_nobody(self, username: str, password: str) -> None:
-        if self.hasher is not None:
-            await awaitable(self.hasher.dummy_verify(password, username), "hasher.dummy_verify")
+        hasher = self.hasher
+        if hasher is not None:
+            claim = self._claim(hasher.dummy_verify)
+            claim.pop("username", None)
+            pending = hasher.dummy_verify(password, username, **claim)
+            await awaitable(pending, "hasher.dummy_verify")
+
+    def _claim(self, method: Callable[..., Any]) -> dict[str, Any]:
+        """Return who asks, by the keywords that a method of the hasher has for it."""
+        accepted = accepted_keywords(method)
+        claim: dict[str, Any] = {"username": _claimed.get(), "backend": self}
+        return {name: claim[name] for name in claim if name in accepted}
+
+    def _hash_as_text(self, user: UserT, stored: object) -> str | None:
+        if not isinstance(stored, bytes | bytearray | memoryview):
+            return cast("str | None", stored)
+        return read_hash(
+            bytes(stored), model=type(user).__name__, field=self.password_field, logger=logger
+        )
 
     async def _upgrade(self, user: UserT, old: str, new: str) -> None:
         pending = None

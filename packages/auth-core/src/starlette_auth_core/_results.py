@@ -11,6 +11,7 @@ from types import CoroutineType
 from typing import Any, Literal, TypeAlias, TypeVar
 
 __all__ = [
+    "accepted_keywords",
     "as_bool",
     "awaitable",
     "close_unawaited",
@@ -25,6 +26,26 @@ __all__ = [
 T = TypeVar("T")
 
 _Kind: TypeAlias = Literal["unfinished", "builtin", "own"]
+
+
+def accepted_keywords(hook: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of the keywords that a hook takes, beside its other arguments."""
+    # The function of a method is there for as long as its class is; a method is made anew.
+    try:
+        return _accepted_keywords(getattr(hook, "__func__", hook))
+    except (TypeError, ValueError):  # It can't be hashed, or has no signature.
+        return frozenset()
+
+
+@functools.lru_cache(maxsize=256)
+def _accepted_keywords(function: Callable[..., Any]) -> frozenset[str]:
+    # A decorator may not hand on what the function in it takes.
+    parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    return frozenset(
+        each.name
+        for each in parameters
+        if each.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    )
 
 
 def awaitable(pending: Awaitable[T], hook: str) -> Awaitable[T]:

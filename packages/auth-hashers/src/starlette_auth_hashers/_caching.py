@@ -263,16 +263,18 @@ class CachingHasher(BaseHasher):
         if digest is None:
             return await self._run_attempt(secret, check)
         with self._lock:
-            shared = self._shared.get(digest)
+            shared, started = self._shared.get(digest), None
             if shared is None or shared.due <= time.monotonic():
                 started = shared = _Shared(_workers.submit(lambda: attempt(self, secret, check)))
                 self._shared[digest] = started
-                started.future.add_done_callback(lambda _: self._finish(digest, started))
+            due = shared.due
             shared.callers += 1
-            late = shared.due
+            if started is not None:
+                # Last, since it is called at once where the work is done already.
+                started.future.add_done_callback(lambda _: self._finish(digest, started))
         try:
             outcome, seconds = await _workers.wait(shared.future)
-            await pause(seconds if late == math.inf else max(0.0, late - time.monotonic()))
+            await pause(seconds if due == math.inf else max(0.0, due - time.monotonic()))
             return cast("T", outcome)
         finally:
             with self._lock:

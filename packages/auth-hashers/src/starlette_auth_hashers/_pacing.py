@@ -8,8 +8,8 @@ takes neither a worker thread nor processor time, so that an attacker gets no mo
 requests.
 
 Both sides of the difference are processor time: of this check, and of the hashers as they were
-learned in this process. What is learned belongs to the process and not to a hasher. It is a table
-of tuples that are replaced and never changed, so threads and forks find it whole without a lock.
+learned in this process. The knowledge belongs to the process and not to a hasher. It is a table
+whose entries are replaced and never changed, so threads and forks find it whole without a lock.
 """
 
 import statistics
@@ -89,7 +89,7 @@ class _Attempt:
 
 _attempt: ContextVar[_Attempt | None] = ContextVar("starlette_auth_hashers.attempt", default=None)
 # Algorithm and size of the password -> settings -> the last measurements, in seconds.
-_measured: dict[Hashable, dict[Hashable, tuple[float, ...]]] = {}
+_measured: dict[Hashable, Mapping[Hashable, tuple[float, ...]]] = {}
 
 
 @contextmanager
@@ -104,11 +104,12 @@ def computation(algorithm: Hashable, settings: Hashable) -> Iterator[None]:
     started = clock.processor_time()
     yield
     spent = clock.processor_time() - started
-    known = _measured.setdefault(algorithm, {})
+    known = _measured.get(algorithm, {})
     if spent >= 0:
-        known[settings] = (*known.get(settings, ()), spent)[-_SAMPLES:]
+        known = {**known, settings: (*known.get(settings, ()), spent)[-_SAMPLES:]}
         if len(known) > _MAX_SETTINGS:
-            known.pop(next(iter(known)), None)
+            del known[next(iter(known))]
+        _measured[algorithm] = known
     current = _attempt.get()
     if current is not None:
         current.computed = True
@@ -118,7 +119,7 @@ def computation(algorithm: Hashable, settings: Hashable) -> Iterator[None]:
 def learned_costs(algorithm: Hashable) -> Mapping[Hashable, float]:
     """Return the processor time of an algorithm by its settings, in seconds."""
     known = _measured.get(algorithm, {})
-    return {settings: _cost(settings, samples) for settings, samples in list(known.items())}
+    return {settings: _cost(settings, samples) for settings, samples in known.items()}
 
 
 def _cost(settings: Hashable, samples: tuple[float, ...]) -> float:

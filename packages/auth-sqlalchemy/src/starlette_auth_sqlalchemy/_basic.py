@@ -6,7 +6,7 @@ replaces a hash.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy
 from sqlalchemy.orm import Session, undefer
@@ -151,6 +151,18 @@ class SQLAlchemyBasicAuth(BaseBasicAuth[UserT]):
             raise
         return user if user is not None and is_active(user, self.active_field) else None
 
+    async def verify_password(self, user: UserT, password: str) -> bool:
+        """Check a password, and on SQLite store as text what is stored as bytes.
+
+        Other databases have one type in a column; see `BaseBasicAuth.verify_password`.
+        """
+        valid = await super().verify_password(user, password)
+        bytes_left = isinstance(getattr(user, self.password_field, None), bytes)
+        if valid and bytes_left and is_active(user, self.active_field):
+            hashed = cast("str", self.get_password_hash(user))  # It has just been verified.
+            await self._upgrade(user, hashed, hashed)
+        return valid
+
     def get_password_hash(self, user: UserT) -> str | None:
         """Return the stored hash of a user as text.
 
@@ -196,6 +208,8 @@ class SQLAlchemyBasicAuth(BaseBasicAuth[UserT]):
 
         def swap(session: Session) -> Any:
             where = {"mapper": mapper}
+            if new == old and session.get_bind(mapper).dialect.name != "sqlite":
+                return carried
             result: Any = session.execute(
                 update.values({**kept, column: new}), bind_arguments=where
             )
