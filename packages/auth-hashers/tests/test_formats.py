@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import ScryptPasswordHasher
-from flask_bcrypt import Bcrypt
+from flask_bcrypt import Bcrypt  # type: ignore[import-untyped] # it has none
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.security import generate_password_hash
@@ -91,7 +91,7 @@ class TestAnything:
     @given(data=st.data())
     def test_any_damage(self, name: str, data: st.DataObject) -> None:
         hasher = LegacyHasher(name)
-        good = FORMATS[name].today  # type: ignore[attr-defined] # they are classes
+        good = FORMATS[name].today
         start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(good))] * 2)))
         # Digits would make some that take long.
         middle = data.draw(st.text(st.characters(exclude_categories=["N"]), max_size=3))
@@ -275,7 +275,7 @@ class TestLdap:
     @pytest.mark.parametrize("name", [name for name in FORMATS if name.startswith("ldap_")])
     def test_scheme_in_any_case(self, name: str) -> None:
         hasher = LegacyHasher(name)
-        today: str = FORMATS[name].today  # type: ignore[attr-defined] # they are classes
+        today: str = FORMATS[name].today
         scheme, brace, rest = today.partition("}")
 
         assert hasher.identify(scheme.lower() + brace + rest)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ HASHER = WrappedHasher(CHEAP, LegacyHasher("hex_md5"))
 
 
 @pytest.fixture(autouse=True)
-def _cheap_outer_hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _cheap_outer_hasher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cli, "Argon2Hasher", lambda: CHEAP)
-    return
 
 
 @pytest.fixture

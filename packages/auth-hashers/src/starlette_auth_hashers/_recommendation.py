@@ -71,7 +71,7 @@ def inspect(hashed: str) -> Finding:
     matches = find_matches(bare)
     if not matches:
         return UNKNOWN
-    verdicts = {"no salt" if match.unsalted else _judge(match) for match in matches}
+    verdicts = set(map(_judge_match, matches))
     settings = dict.fromkeys(_in_words(match.costs) for match in matches)
     return Finding(
         " or ".join(match.label for match in matches),
@@ -80,13 +80,18 @@ def inspect(hashed: str) -> Finding:
     )
 
 
-def _judge(match: Match) -> str:
-    kind = _KIND.search(match.kind)
+def _judge_match(match: Match) -> str:
+    if match.unsalted:
+        return "no salt"
+    verdict = "too weak" if match.variant else _judge(match.kind, match.costs)
+    return "too expensive" if verdict == "good" and match.too_expensive else verdict
+
+
+def _judge(name: str, costs: Mapping[str, int]) -> str:
+    kind = _KIND.search(name)
     if kind is None:
         return "not recommended"
-    if match.variant or not _reaches(match.costs, MINIMUM[kind[0]]):
-        return "too weak"
-    return "too expensive" if match.too_expensive else "good"
+    return "good" if _reaches(costs, MINIMUM[kind[0]]) else "too weak"
 
 
 def _reaches(costs: Mapping[str, int], minimums: Iterable[Mapping[str, int]]) -> bool:
