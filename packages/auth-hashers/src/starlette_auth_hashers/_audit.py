@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ._recommendation import UNKNOWN, Finding, inspect
-from ._shapes import compile_shapes, simplify
+from ._shapes import Shapes, compile_shapes, simplify
 
 __all__ = ["Report", "Unreadable", "Weak", "audit_columns", "audit_lines", "open_table", "read"]
 
@@ -61,7 +61,7 @@ class Report:
         """Count one hash."""
         self._note(self.find(hashed), line, id)
 
-    def add_block(self, block: bytes, shapes: re.Pattern[bytes], first_line: int) -> None:
+    def add_block(self, block: bytes, shapes: Shapes, first_line: int) -> None:
         """Count the hashes of whole lines, a hash in each."""
         if self.list_weak is None:
             self._count(block, shapes)
@@ -71,25 +71,31 @@ class Report:
 
     def find(self, hashed: str) -> Finding:
         """Return what *hashed* is."""
-        match = _LINES.fullmatch(hashed.encode(errors="replace"))
+        match = _LINES.line.fullmatch(hashed.encode(errors="replace"))
         if match is not None and match[1]:
             return self._of_shape(match[1], hashed)
         return self._of_text(hashed)
 
-    def _count(self, block: bytes, shapes: re.Pattern[bytes]) -> None:
-        for (shape, line), count in Counter(shapes.findall(block)).items():
-            if shape:
-                finding = self._by_shape.get(simplify(shape))
-                if finding is None:
-                    finding = self._of_shape(shape, _find_hash(block, shape, shapes))
-            elif hashed := self._pick(line):
-                finding = self._of_text(hashed)
-            else:
-                continue
+    def _count(self, block: bytes, shapes: Shapes) -> None:
+        found = Counter(shapes.quick.findall(block))
+        if found.pop(b"", 0):
+            self._count_others(block, shapes)
+        for shape, count in found.items():
+            finding = self._by_shape.get(simplify(shape))
+            if finding is None:
+                finding = self._of_shape(shape, _find_hash(block, shape, shapes))
             self.counts[finding] += count
 
-    def _add_line(self, line: bytes, shapes: re.Pattern[bytes], number: int) -> None:
-        match = shapes.fullmatch(line)
+    def _count_others(self, block: bytes, shapes: Shapes) -> None:
+        """Count the lines of no shape."""
+        others = Counter(line for _, line in shapes.line.findall(block))
+        del others[b""]
+        for line, count in others.items():
+            if hashed := self._pick(line):
+                self.counts[self._of_text(hashed)] += count
+
+    def _add_line(self, line: bytes, shapes: Shapes, number: int) -> None:
+        match = shapes.line.fullmatch(line)
         if match is not None and match[1]:
             self._note(self._of_shape(match[1], _hash_of(line, shapes)), number, None)
         elif hashed := self._pick(line):
@@ -255,17 +261,17 @@ def _known_behind_a_colon(line: str) -> bool:
 
 def _has_users(block: bytes) -> bool:
     lines = [line for line in block[:65_536].split(b"\n")[:100] if line.strip()]
-    users = [line for line in lines if (match := _USERS.match(line)) is not None and match[1]]
+    users = [line for line in lines if (match := _USERS.line.match(line)) is not None and match[1]]
     return 2 * len(users) > len(lines)
 
 
-def _find_hash(block: bytes, shape: bytes, shapes: re.Pattern[bytes]) -> str:
+def _find_hash(block: bytes, shape: bytes, shapes: Shapes) -> str:
     """Return the first hash of a block that has *shape*."""
-    found = next(match for match in shapes.finditer(block) if match[1] == shape)
+    found = next(match for match in shapes.line.finditer(block) if match[1] == shape)
     return _hash_of(found[0], shapes)
 
 
-def _hash_of(line: bytes, shapes: re.Pattern[bytes]) -> str:
+def _hash_of(line: bytes, shapes: Shapes) -> str:
     text = line.rstrip(b"\r").decode(errors="replace")
     if shapes is _USERS:
         _, _, text = text.partition(":")

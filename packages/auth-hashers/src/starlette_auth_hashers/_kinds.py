@@ -9,14 +9,14 @@ from ._algorithms import max_costs_of
 from ._formats import FORMATS, Format, Parsed
 from ._formats._format import Borrowed
 from ._passlib import (
-    PrefixWrapper,
     _accepted,
     _parse,
     _quietly,
     _work,
     cost_kind,
+    get_handler,
     is_unsalted,
-    registry,
+    is_wrapper,
 )
 from ._verifier import MAX_HASH_SIZE
 
@@ -123,7 +123,7 @@ def _candidates_of_formats() -> Iterator[_Candidate]:
 def _parser(name: str, build: Any) -> Format:
     """Return a format that parses, whether or not what computes it is installed."""
     parser: Format = build.__new__(build)
-    parser.__dict__["_max_costs"] = {}
+    parser._max_costs = {}
     return parser
 
 
@@ -136,7 +136,7 @@ def _candidates_of_passlib() -> Iterator[_Candidate]:
 
 
 def _idents_of(handler: Any) -> Iterator[str]:
-    if isinstance(handler, PrefixWrapper):
+    if is_wrapper(handler):
         yield handler.prefix
     elif getattr(handler, "ident_values", None):
         prefix = getattr(handler, "prefix", None)
@@ -152,7 +152,7 @@ def _match_format(parser: Format, hashed: str) -> Match | None:
     unsalted = parsed.kind in _UNSALTED or parser.name.startswith("ldap_hex_")
     variant = False
     if isinstance(parsed, Borrowed):
-        stored = _parse(registry.get_crypt_handler(parsed.kind), parsed.stored)
+        stored = _parse(get_handler(parsed.kind), parsed.stored)
         variant = stored is not None and stored.variant
     too_expensive = parser.costs_too_much(parsed)
     return Match(parser.label(parsed), parsed.kind, parsed.costs, unsalted, variant, too_expensive)

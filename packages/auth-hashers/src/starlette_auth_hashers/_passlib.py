@@ -44,12 +44,12 @@ with _quietly():
 
 __all__ = [
     "Algorithm",
-    "PrefixWrapper",
     "cost_kind",
     "find_algorithm",
+    "get_handler",
     "is_unsalted",
+    "is_wrapper",
     "load_algorithm",
-    "registry",
 ]
 
 T = TypeVar("T")
@@ -328,6 +328,16 @@ def _accepted() -> Mapping[str, Any]:
         with contextlib.suppress(ValueError):
             handlers[name] = registry.get_crypt_handler(find_algorithm(name))
     return handlers
+
+
+def get_handler(name: str) -> Any:
+    """Return passlib's own class or wrapper, which parses without the package that computes it."""
+    return registry.get_crypt_handler(name)
+
+
+def is_wrapper(handler: Any) -> bool:
+    """Return whether *handler* puts something before the strings of another one."""
+    return isinstance(handler, PrefixWrapper)
 
 
 def is_unsalted(name: str) -> bool:

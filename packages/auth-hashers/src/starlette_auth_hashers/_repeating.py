@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._passlib import Algorithm, PrefixWrapper, _call, _costs, _unwrapped, is_unsalted
+from ._passlib import Algorithm, _call, _costs, _unwrapped, is_unsalted, is_wrapper
 
 __all__ = ["costs_of_config", "repeat", "separate"]
 
@@ -20,7 +20,7 @@ def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
         writes it. None where the digest can't be left out.
     """
     source = _unwrapped(algorithm.handler)
-    if isinstance(algorithm.handler, PrefixWrapper):
+    if is_wrapper(algorithm.handler):
         hashed = algorithm.handler._unwrap_hash(hashed)
     parsed = source.from_string(hashed)
     whole = str(parsed.to_string())
@@ -53,7 +53,7 @@ def repeat(algorithm: Algorithm, secret: str, config: str) -> str:
     *config* is that of `separate`, or a whole stored string.
     """
     handler = algorithm.handler
-    if isinstance(handler, PrefixWrapper) and handler.identify(config):
+    if is_wrapper(handler) and handler.identify(config):
         config = handler._unwrap_hash(config)
     return str(_call(_compute, secret, _unwrapped(handler), config))
 

@@ -6,8 +6,9 @@ others of that shape are like it. Strings of no shape here are parsed one by one
 """
 
 import re
+from dataclasses import dataclass
 
-__all__ = ["compile_shapes", "simplify"]
+__all__ = ["Shapes", "compile_shapes", "simplify"]
 
 _B64 = "[A-Za-z0-9+/]"
 _H64 = "[A-Za-z0-9./]"
@@ -52,19 +53,32 @@ _SHAPES = (
 _DIGEST = re.compile(b"[0-9a-f]{1,4}")
 
 
-def compile_shapes(*, before: str, after: str) -> re.Pattern[bytes]:
-    """Return the expression of one line.
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """The expressions of one line.
+
+    Attributes:
+        line: Matches any line to its end. Its first group is what decides about the hash, its
+            second one a line of no shape; one of the two is empty.
+        quick: Matches the same, and has the first group only.
+    """
+
+    line: re.Pattern[bytes]
+    quick: re.Pattern[bytes]
+
+
+def compile_shapes(*, before: str, after: str) -> Shapes:
+    """Return the expressions of a line.
 
     Args:
         before: What may stand before the hash in a line.
         after: What must stand behind it.
-
-    Returns:
-        An expression that matches any line to its end. Its first group is what decides about the
-        hash, its second one a line of no shape; one of the two is empty.
     """
     shapes = "|".join(f"{decides}(?={follows}{after})" for decides, follows in _SHAPES)
-    return re.compile(rf"(?m)^(?:{before}({shapes})[^\n]*|([^\n]*))$".encode())
+    return Shapes(
+        re.compile(rf"(?m)^(?:{before}({shapes})[^\n]*|([^\n]*))$".encode()),
+        re.compile(rf"(?m)^(?:{before}({shapes})|)[^\n]*".encode()),
+    )
 
 
 def simplify(shape: bytes) -> bytes:

@@ -19,8 +19,8 @@ from starlette_auth_hashers._passlib import (
     _costs_of,
     _work,
     cost_kind,
+    get_handler,
     load_algorithm,
-    registry,
 )
 from starlette_auth_hashers._repeating import costs_of_config, repeat, separate
 from starlette_auth_hashers._verifier import MAX_HASH_SIZE, Verifier
@@ -165,7 +165,7 @@ class Format(Verifier):
 
     def parse_borrowed(self, name: str, stored: str) -> Parsed | None:
         """Take apart a string of passlib that the program wraps."""
-        costs = _costs_of(registry.get_crypt_handler(name), stored)
+        costs = _costs_of(get_handler(name), stored)
         prepare = functools.partial(self.prepare, name)
         return None if costs is None else Borrowed(name, costs, stored, prepare)
 
@@ -189,7 +189,7 @@ class Format(Verifier):
         """Return whether a check would take longer than is reasonable, and is refused."""
         if isinstance(parsed, Borrowed):
             kind = cost_kind(parsed.kind)
-            work = _work(registry.get_crypt_handler(parsed.kind), parsed.costs)
+            work = _work(get_handler(parsed.kind), parsed.costs)
         else:
             # yescrypt's costs are counted as scrypt's.
             kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
