@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 import random
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from starlette_auth_hashers import (
     from_firebase,
     from_keycloak,
 )
-from starlette_auth_hashers._formats import FORMATS
+from starlette_auth_hashers._formats import FORMATS, _yescrypt
+from starlette_auth_hashers._libcrypt import load_crypt
 from starlette_auth_hashers._recommendation import inspect
 
 KNOWN: list[tuple[str, str, str]] = [
@@ -174,35 +175,27 @@ class TestNames:
     def test_repr(self, name: str) -> None:
         assert repr(LegacyHasher(name)) == f"LegacyHasher({name!r})"
 
-    def test_missing_cryptography(self, run_python: Callable[..., str]) -> None:
-        code = """
-            import sys
-            sys.modules["cryptography.hazmat.primitives.ciphers"] = None
-            from starlette_auth_hashers import LegacyHasher
-            try:
-                LegacyHasher("firebase_scrypt")
-            except ImportError as error:
-                print(error)
-        """
-        assert 'pip install "starlette-auth-hashers[firebase]"' in run_python(code)
+    def test_missing_cryptography(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
 
-    def test_no_yescrypt(self, run_python: Callable[..., str]) -> None:
-        code = """
-            from starlette_auth_hashers import LegacyHasher
-            from starlette_auth_hashers._formats import _yescrypt
-            def refuse(secret, config):
-                raise ValueError
-            for crypt in (None, refuse):
-                _yescrypt.has_yescrypt.cache_clear()
-                _yescrypt.load_crypt = lambda: crypt
-                try:
-                    LegacyHasher("yescrypt")
-                except ImportError as error:
-                    print(error)
-                stored = "{CRYPT}$y$j75$y0Y7wseOCyJhSoM7/JMcK/$" + 43 * "."
-                assert not LegacyHasher("dovecot").identify(stored)
-        """
-        assert run_python(code).count("libxcrypt 4.3 or later") == 2
+        with pytest.raises(ImportError) as caught:
+            LegacyHasher("firebase_scrypt")
+        assert 'pip install "starlette-auth-hashers[firebase]"' in str(caught.value)
+
+    @pytest.mark.parametrize("missing", [True, False])
+    def test_no_yescrypt(self, missing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(secret: bytes, config: bytes) -> bytes:
+            raise ValueError
+
+        monkeypatch.setattr(_yescrypt, "load_crypt", lambda: None if missing else refuse)
+        _yescrypt.has_yescrypt.cache_clear()
+        try:
+            with pytest.raises(ImportError, match=r"libxcrypt 4\.3 or later"):
+                LegacyHasher("yescrypt")
+            stored = "{CRYPT}$y$j75$y0Y7wseOCyJhSoM7/JMcK/$" + 43 * "."
+            assert not LegacyHasher("dovecot").identify(stored)
+        finally:
+            _yescrypt.has_yescrypt.cache_clear()
 
 
 class TestWerkzeug:
@@ -435,12 +428,25 @@ class TestDovecot:
 class TestYescrypt:
     @pytest.mark.parametrize(
         "params",
-        ["j", "j9", "zzzzzzzzz", "j9T0abc", "j9T6..", "z9T", "jzz9T", "j9T.", "j9T../abc"],
+        ["j", "j9", "zzzzzzzzz", "j9T0abc", "j9T6..", "z9T", "jzz9T", "j9T.", "j.5", "jzz"],
     )
     def test_settings_that_it_never_has(self, params: str) -> None:
         stored = f"$y${params}$abcdefgh$" + 43 * "."
 
         assert not LegacyHasher("yescrypt").verify_sync(PASSWORD, stored)
+
+    @pytest.mark.parametrize("salt", ["a", "aa", "aaE", "aaaaa", 85 * "a", 87 * "a", 88 * "a"])
+    def test_salts_that_libcrypt_refuses(self, salt: str) -> None:
+        assert not LegacyHasher("yescrypt").verify_sync(PASSWORD, f"$y$j75${salt}$" + 43 * ".")
+
+    @pytest.mark.parametrize("salt", ["", "a.", "aaD", "aaaa", 84 * "a", 84 * "a" + "a/"])
+    @pytest.mark.parametrize("params", ["j75", "j/5", ".75", "/75", "j5/"])
+    def test_all_that_libcrypt_takes(self, params: str, salt: str) -> None:
+        crypt = load_crypt()
+        assert crypt is not None
+        stored = crypt(PASSWORD.encode(), f"$y${params}${salt}$".encode()).decode()
+
+        assert LegacyHasher("yescrypt").verify_sync(PASSWORD, stored)
 
     def test_password_over_the_limit_of_libcrypt(self) -> None:
         stored = next(stored for _, _, stored in KNOWN if stored.startswith("$y$j75"))

@@ -112,10 +112,10 @@ class TestRefused:
 
     def test_output_of_something_else(self, source: Path, tmp_path: Path) -> None:
         target = tmp_path / "new.csv"
-        for content in ("x;y;z\n", "id;name;hash\r\n"):
-            target.write_text(content)
+        for content in (b"x;y;z\n", b"\xef\xbb\xbfid;name;hash\r\n"):
+            target.write_bytes(content)
             assert run(source, target).exit_code == 2
-            assert target.read_bytes() == content.encode()
+            assert target.read_bytes() == content
 
     def test_part_of_something_else(self, source: Path, tmp_path: Path) -> None:
         part = tmp_path / "new.csv.part"

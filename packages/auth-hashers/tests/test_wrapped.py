@@ -12,10 +12,12 @@ from starlette_auth_hashers import (
     BaseHasher,
     BCryptHasher,
     Hasher,
+    HasherUnavailable,
     LegacyHasher,
     MultiHasher,
     PBKDF2Hasher,
     WrappedHasher,
+    _wrapped,
 )
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +115,13 @@ class TestWrapping:
         assert WRAPPED.verify_sync("secret", stored)
         assert not WRAPPED.needs_update(stored)
 
+    def test_outdated_outer_hash(self) -> None:
+        hasher = WrappedHasher(PBKDF2Hasher(rounds=2), MD5)
+        valid, new = hasher.verify_and_update_sync("secret", OUTER.make_sync("secret"))
+
+        assert valid
+        assert new is not None
+
     def test_behind_others(self) -> None:
         sha1 = WrappedHasher(OUTER, LegacyHasher("hex_sha1"))
         hasher = MultiHasher([OUTER, WRAPPED, sha1, MD5])
@@ -178,6 +187,16 @@ class TestDamage:
         hasher = WrappedHasher(OUTER, LegacyHasher(name))
 
         assert not hasher.verify_sync("secret", f"$wrapped${name}${encoded}${OUTER.make_sync('x')}")
+
+    def test_machine_in_trouble_is_no_verdict(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> str:
+            raise MemoryError
+
+        stored = WRAPPED.wrap_sync(WEAK)
+        monkeypatch.setattr(_wrapped, "repeat", fail)
+        with pytest.raises(HasherUnavailable) as caught:
+            WRAPPED.verify_sync("secret", stored)
+        assert caught.value.__context__ is None
 
     @pytest.mark.parametrize("secret", ["a\0b", "\ud800", "x" * 5000])
     def test_what_is_no_password(self, secret: str) -> None:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from ._recommendation import UNKNOWN, Finding, inspect
 from ._shapes import Shapes, compile_shapes, simplify
+from ._verifier import MAX_HASH_SIZE
 
 __all__ = ["Report", "Unreadable", "Weak", "audit_columns", "audit_lines", "open_table", "read"]
 
@@ -20,7 +21,7 @@ _SEPARATORS = ",;\t"
 _LINES = compile_shapes(before="", after=r"\r?$")
 # `/etc/shadow` has other fields behind it.
 _USERS = compile_shapes(before="[^:\n]*:", after=r"(?::|\r?$)")
-_MOST_REMEMBERED = 10_000
+_MOST_REMEMBERED = 4096
 # A column of this kind may be shown.
 _NAME = re.compile(r"[A-Za-z_][\w .-]{0,31}")
 
@@ -72,7 +73,7 @@ class Report:
     def find(self, hashed: str) -> Finding:
         """Return what *hashed* is."""
         match = _LINES.line.fullmatch(hashed.encode(errors="replace"))
-        if match is not None and match[1]:
+        if match is not None and match[1] and not hashed.endswith("\r"):
             return self._of_shape(match[1], hashed)
         return self._of_text(hashed)
 
@@ -115,16 +116,19 @@ class Report:
         shape = simplify(shape)
         finding = self._by_shape.get(shape)
         if finding is None:
+            if len(self._by_shape) >= _MOST_REMEMBERED:
+                self._by_shape.clear()
             finding = self._by_shape[shape] = inspect(hashed)
         return finding
 
     def _of_text(self, text: str) -> Finding:
-        key = text[:_BLOCK_SIZE]
-        finding = self._by_text.get(key)
+        if len(text) > MAX_HASH_SIZE:
+            return inspect(text)
+        finding = self._by_text.get(text)
         if finding is None:
-            if len(self._by_text) > _MOST_REMEMBERED:
+            if len(self._by_text) >= _MOST_REMEMBERED:
                 self._by_text.clear()
-            finding = self._by_text[key] = inspect(text)
+            finding = self._by_text[text] = inspect(text)
         return finding
 
     def _note(self, finding: Finding, line: int, id_: str | None) -> None:

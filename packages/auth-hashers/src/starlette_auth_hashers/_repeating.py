@@ -8,7 +8,7 @@ from ._passlib import Algorithm, _call, _costs, _unwrapped, is_unsalted, is_wrap
 __all__ = ["costs_of_config", "repeat", "separate"]
 
 
-def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
+def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str]:
     """Take a stored string apart.
 
     Args:
@@ -17,7 +17,7 @@ def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
 
     Returns:
         What `repeat` needs (the salt and the costs, without the digest), and the string as passlib
-        writes it. None where the digest can't be left out.
+        writes it.
     """
     source = _unwrapped(algorithm.handler)
     if is_wrapper(algorithm.handler):
@@ -26,10 +26,8 @@ def separate(algorithm: Algorithm, hashed: str) -> tuple[str, str] | None:
     whole = str(parsed.to_string())
     if is_unsalted(algorithm.name):
         return "", whole
-    for config in _configs(parsed):
-        if _restores(source, config, parsed.checksum, whole):
-            return config, whole
-    return None
+    configs = _configs(parsed)
+    return next(each for each in configs if _restores(source, each, parsed.checksum, whole)), whole
 
 
 def costs_of_config(algorithm: Algorithm, config: str) -> Mapping[str, int]:

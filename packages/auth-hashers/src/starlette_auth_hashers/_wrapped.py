@@ -166,7 +166,7 @@ class WrappedHasher(BaseHasher):
         except ValueError:
             return None
         try:
-            with computation((self._verifier.name, "wrapped"), config):
+            with computation((self._verifier.name, "wrapped"), None):
                 return compute(secret)
         except Exception as error:  # noqa: BLE001 - the config was parsed, so it is the machine
             failed = unavailable(self._verifier.name, error)

@@ -98,10 +98,7 @@ class Borrowed:
 
     @functools.cached_property
     def _separated(self) -> tuple[str, str]:
-        separated = separate(self.algorithm, self.stored)
-        if separated is None:
-            raise ValueError(f"the digest of {self.kind} can't be left out")
-        return separated
+        return separate(self.algorithm, self.stored)
 
 
 Parsed: TypeAlias = Computed | Borrowed

@@ -12,8 +12,12 @@ __all__ = ["Yescrypt", "has_yescrypt"]
 
 # libcrypt's own test vector (libxcrypt, test/ka-table.inc is made of such).
 _KNOWN = b"$y$j75$y0Y7wseOCyJhSoM7/JMcK/$"
+# The last character of a salt stands for no more than the bits that are left. What libcrypt refuses
+# has to be known before it is computed.
 _FIELDS = re.compile(
-    r"\$y\$(?P<params>[./0-9A-Za-z]{3,32})\$[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}"
+    r"\$y\$(?P<params>[./j][./0-9A-Za-z]{2,12})"
+    r"\$(?:[./0-9A-Za-z]{4}){0,21}(?:[./0-9A-Za-z][./01]|[./0-9A-Za-z]{2}[./0-9A-D])?"
+    r"\$[./0-9A-Za-z]{43}"
 )
 _LETTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DIGEST_SIZE = 43
@@ -73,8 +77,8 @@ def has_yescrypt() -> bool:
 
 def _compute(config: str, secret: str) -> bytes:
     crypt = load_crypt()
-    if crypt is None:
-        return b""
+    if crypt is None:  # pragma: no cover - the constructor has looked
+        raise NotImplementedError
     return crypt(secret.encode(), config.encode())[-_DIGEST_SIZE:]
 
 
@@ -82,29 +86,16 @@ def _read_params(params: str) -> dict[str, int] | None:
     """Return the costs that *params* say, by passlib's names for scrypt's.
 
     They are numbers of variable length; see `decode64_uint32` and `yescrypt_r` in yescrypt-common.c
-    of libxcrypt.
+    of libxcrypt. What may follow them (p, t and others) crypt_gensalt(3) never writes.
     """
-    numbers = [_LETTERS.index(letter) for letter in params]
+    numbers = [_LETTERS.index(letter) for letter in params[1:]]
     try:
-        flavor = _take(numbers, 0)
         rounds, block_size = _take(numbers, 1), _take(numbers, 1)
-        parallelism, time_cost = 1, 0
-        if numbers:
-            have = _take(numbers, 1)
-            parallelism = _take(numbers, 2) if have & 1 else 1
-            time_cost = _take(numbers, 1) if have & 2 else 0
-            if have & ~3:
-                return None  # an upgraded hash, or one with a ROM: libcrypt has neither
     except IndexError:
         return None
-    if numbers or flavor > 47 or rounds > 63:
+    if numbers or not 2 <= rounds <= 63:
         return None
-    # With t, each pass is done t times more at most (yescrypt's PARAMETERS).
-    return {
-        "rounds": rounds,
-        "block_size": block_size,
-        "parallelism": parallelism * (1 + time_cost),
-    }
+    return {"rounds": rounds, "block_size": block_size, "parallelism": 1}
 
 
 def _take(numbers: list[int], least: int) -> int:
