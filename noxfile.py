@@ -438,6 +438,7 @@ def install(session: nox.Session, package: str) -> None:
 # Programs in tests-integration/alone/ -> what they have: a package, its extras, and others.
 ALONE = {
     "core": ("auth-core", "", ()),
+    "fastapi_app": ("auth-fastapi", "", ("httpx2>=2",)),
     "hashers": ("auth-hashers", "[argon2,bcrypt]", ()),
     "hashers_flask": ("auth-hashers", "[argon2]", ("flask>=3",)),
     "multi": ("auth-multi", "", ()),
@@ -505,6 +506,18 @@ def oldest(session: nox.Session, package: str) -> None:
     """Test one package with the oldest dependencies that it allows."""
     install_from_tree(session, package, options=["--resolution=lowest-direct"])
     session.run("pytest", f"packages/{package}/tests", *session.posargs)
+
+
+# Of one minor version of FastAPI each, from the oldest that auth-fastapi allows to the newest.
+FASTAPIS = [f"0.{minor}" for minor in range(123, 166)]
+
+
+@nox.session(default=False, tags=["full"], venv_backend="uv", reuse_venv=False)
+@nox.parametrize("version", [nox.param(name, id=name, tags=["auth-fastapi"]) for name in FASTAPIS])
+def fastapi(session: nox.Session, version: str) -> None:
+    """Test auth-fastapi on one version of FastAPI: `nox -s "fastapi(0.128)"`."""
+    install_from_tree(session, "auth-fastapi", options=[f"fastapi=={version}.*"])
+    session.run("pytest", "packages/auth-fastapi/tests", *session.posargs)
 
 
 @nox.session(default=False, tags=["full"], reuse_venv=False)

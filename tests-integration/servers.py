@@ -54,6 +54,15 @@ class Server:
         assert found is not None, f"{pattern!r} was not printed:\n{self.output}"
         return found
 
+    def wait_for_all(self, pattern: str, count: int) -> None:
+        """Wait until *pattern* has been found in *count* lines, those of several processes."""
+        with self._printed:
+            found = self._printed.wait_for(
+                lambda: sum(bool(re.search(pattern, line)) for line in self.lines) >= count,
+                PATIENCE,
+            )
+        assert found, f"{pattern!r} was not printed {count} times:\n{self.output}"
+
     @property
     def output(self) -> str:
         return "".join(self.lines)

@@ -14,10 +14,16 @@ import pytest
 from servers import PATIENCE, Server, serving
 from session_storages import STORAGES, Storage
 from sessions_app import create_app
+from starlette.applications import Starlette
+from starlette.authentication import SimpleUser
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
-from starlette_auth_core.tokens import Tokens
+from starlette_auth_core import AuthenticationMiddleware, BearerAuth, requires
+from starlette_auth_core.tokens import MemoryTokenStore, Tokens
+from starlette_auth_multi import MultiAuth
 from starlette_auth_sessions import SessionAuth, Sessions
 
 NAME = "insecure-session"
@@ -182,6 +188,63 @@ class TestUnavailable:
                 assert response.status_code == 503
                 assert "set-cookie" not in response.headers
             assert (await client.get("/who")).json()["user"] is None
+
+
+@pytest.mark.anyio
+class TestBesideTokens:
+    """`MultiAuth([BearerAuth(tokens), SessionAuth(sessions)])`: the schemes of headers first."""
+
+    @pytest.fixture
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        alice, bob = SimpleUser("alice"), SimpleUser("bob")
+        tokens: Tokens[SimpleUser] = Tokens(MemoryTokenStore(), prefix="shop")
+        sessions: Sessions[SimpleUser] = Sessions(MemoryTokenStore())
+
+        async def login(request: Request) -> Response:
+            response = Response()
+            await sessions.login(request, response, bob)
+            return response
+
+        async def who(request: Request) -> Response:
+            return PlainTextResponse(request.user.display_name)
+
+        backend = MultiAuth([BearerAuth(tokens), SessionAuth(sessions)])
+        app = Starlette(
+            routes=[
+                Route("/login", login, methods=["POST"]),
+                Route("/who", who, methods=["GET", "POST"]),
+                Route("/private", requires("authenticated")(who)),
+            ],
+            middleware=[Middleware(AuthenticationMiddleware, backend=backend)],
+        )
+        self.token, _ = await tokens.issue(alice)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
+            yield client
+
+    async def test_request_with_both_is_the_tokens(self, client: httpx.AsyncClient) -> None:
+        assert (await client.post("/login")).status_code == 200
+        assert (await client.get("/who")).text == "bob"
+        bearer = {"Authorization": f"Bearer {self.token}"}
+        assert (await client.get("/who", headers=bearer)).text == "alice"
+        # No other site can make a browser send a token.
+        cross_site = {"Sec-Fetch-Site": "cross-site"}
+        assert (await client.post("/who", headers=bearer | cross_site)).text == "alice"
+        assert (await client.post("/who", headers=cross_site)).status_code == 403
+
+    async def test_wrong_token_is_not_made_up_for(self, client: httpx.AsyncClient) -> None:
+        assert (await client.post("/login")).status_code == 200
+        response = await client.get("/who", headers={"Authorization": "Bearer wrong"})
+        assert response.status_code == 401
+        assert "set-cookie" not in response.headers
+
+    async def test_answers_name_both(self, client: httpx.AsyncClient) -> None:
+        response = await client.get("/private")
+        assert response.headers["vary"] == "Cookie"
+        assert response.headers.get_list("www-authenticate") == [
+            'Bearer realm="Restricted"',
+            'Session realm="Restricted"',
+        ]
 
 
 @pytest.fixture(scope="module", params=list(STORAGES))

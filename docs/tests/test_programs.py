@@ -5,7 +5,9 @@ import asyncio
 import hashlib
 import importlib.util
 import json
+import os
 import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +36,8 @@ from starlette_auth_hashers import PBKDF2Hasher
 
 Load = Callable[..., Any]
 
+REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+
 
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
@@ -61,7 +65,7 @@ class TestFailedLogins:
     def program(self, load: Load) -> Any:
         program = load("failed_logins")
         cheap = PBKDF2Hasher(rounds=1)
-        program.ThrottledAuth.hasher = cheap
+        program.BasicAuth.hasher = cheap
         program.USERS["alice"] = program.User("alice", cheap.make_sync("alicepwd"))
         return program
 
@@ -103,26 +107,32 @@ class TestFailedLogins:
         # Who sends no credentials is anonymous, as ever.
         assert client.get("/protected").status_code == 401
 
-    def test_it_ends_after_the_window(self, program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        now = 1000.0
-        monkeypatch.setattr(program.time, "monotonic", lambda: now)
-        failures = program.Failures(limit=1)
-        failures.add("alice")
-        with pytest.raises(program.TooManyAttempts) as caught:
-            failures.check("alice")
-        assert caught.value.retry_after == 61
-        now += 60
-        failures.check("alice")
-
-    def test_memory_is_bounded(self, program: Any) -> None:
-        failures = program.Failures(limit=1, max_keys=3)
-        for i in range(10):
-            failures.add(str(i))
-        assert list(failures.counts) == ["7", "8", "9"]
+    def test_tokens_are_not_throttled(self, program: Any) -> None:
+        client = TestClient(program.app)
+        for i in range(25):
+            client.get("/protected", auth=(str(i), "x"))
+        headers = {"Authorization": "Bearer of-somebody"}
+        assert client.get("/protected", headers=headers).status_code == 401
 
     def test_the_log_has_no_user_name(self, program: Any, caplog: pytest.LogCaptureFixture) -> None:
         TestClient(program.app).get("/protected", auth=("my-password", "x"))
         assert caplog.messages == ["A login from testclient failed"]
+
+    def test_a_login_view_and_the_api_count_together_over_redis(
+        self, load: Load, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # It stands in the digests, so this test counts apart.
+        monkeypatch.setenv("THROTTLE_SECRET", secrets.token_hex(16))
+        monkeypatch.setenv("REDIS_URL", REDIS_URL)
+        program = load("failed_logins", "shared_app")
+        login = {"username": "alice", "password": "wrong"}
+        with TestClient(program.app) as client:
+            answers = [client.post("/login", json=login).status_code for _ in range(3)]
+            answers += [client.get("/protected", auth=("alice", "x")).status_code for _ in range(3)]
+            assert answers == [401] * 5 + [429]
+            right = {"username": "alice", "password": "alicepwd"}
+            assert client.post("/login", json=right).status_code == 429
+            assert client.post("/login", json={}).status_code == 401
 
 
 class TestAuditLog:
@@ -305,7 +315,14 @@ class TestSinglePage:
 class TestLogRecords:
     """The table of the guide says what is in the code, and all of it."""
 
-    PACKAGES = ("auth-core", "auth-hashers", "auth-orm", "auth-sessions")
+    PACKAGES = (
+        "auth-core",
+        "auth-fastapi",
+        "auth-hashers",
+        "auth-orm",
+        "auth-sessions",
+        "auth-throttle",
+    )
 
     @pytest.fixture
     def table(self) -> str:

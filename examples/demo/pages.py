@@ -36,7 +36,7 @@ WRONG = "<p>The name or the password is wrong.</p>"
 
 def make_routes(passwords: BaseBasicAuth[Any], sessions: Sessions[Any, Any]) -> list[Route]:
     async def show(request: Request) -> Response:
-        # Who came with a token or a password has no session to show.
+        # A request with a token or a password has no session to show.
         if "via:session" not in request.auth.scopes:
             return page("Log in", FORM)
         items = []

@@ -119,7 +119,7 @@ async def end_others(request: Request) -> Response:
 @requires("authenticated")
 async def change_password(request: Request) -> Response:
     current, new = await read_form(request, "current", "new")
-    # Not who found the browser open, but who knows the password.
+    # Somebody who found the browser open does not know the password.
     user = await passwords.verify(request.user.username, current)
     if user is None:
         return page("Not changed", "<p>The current password is wrong.</p>", 403)
@@ -131,7 +131,7 @@ async def change_password(request: Request) -> Response:
         return page("Not changed", f"<p>{escape(str(error))}</p>", 400)
     async with maker.begin() as session:
         await session.execute(update(User).where(User.id == user.id).values(password=hashed))
-    # Whoever else was logged in, perhaps by the old password, is out.
+    # All others are logged out: one of them may have used the old password.
     await sessions.end_all(user, keep=request)
     return RedirectResponse("/", 303)
 

@@ -441,6 +441,18 @@ class TestInstalled:
         app.include_router(router)
         self.check(app, "/token", passwords)
 
+    def test_other_routes_of_the_router_are_guarded(
+        self, app: FastAPI, auth: Authenticated[Any], passwords: Passwords, router: APIRouter
+    ) -> None:
+        router.get("/own", dependencies=[Security(auth)])(lambda: "secret")
+        router.post("/own", dependencies=[Security(auth)])(lambda: "secret")
+        app.include_router(router, prefix="/more")
+        for method in ("GET", "POST"):
+            for headers in ({}, SWAGGER):
+                response = TestClient(app).request(method, "/more/own", headers=headers)
+                assert response.status_code == 401
+        assert TestClient(app).get("/more/own", auth=("alice", "alicepwd")).json() == "secret"
+
     def test_router_within_a_router(
         self, passwords: Passwords, limited: Limited, router: APIRouter
     ) -> None:
@@ -573,6 +585,8 @@ class TestMistakes:
     def test_wrong_values(self, passwords: Passwords, tokens: Tokens[User]) -> None:
         with pytest.raises(ValueError, match="path must begin with a slash"):
             login_router(passwords, tokens, path="token", expires_in=HOUR)
+        with pytest.raises(ValueError, match="expires_in is too long"):
+            login_router(passwords, tokens, expires_in=timedelta.max)
         finding: Tokens[User] = Tokens(MemoryTokenStore(), prefix=None)
         with pytest.raises(ValueError, match="has no prefix"):
             login_router(passwords, finding, expires_in=HOUR)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import ScryptPasswordHasher
-from flask_bcrypt import Bcrypt  # type: ignore[import-untyped] # it has none
+from flask_bcrypt import Bcrypt
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.security import generate_password_hash

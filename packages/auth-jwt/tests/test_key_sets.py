@@ -36,6 +36,7 @@ def backend(keys: JWKS, *algorithms: str) -> JWTAuth:
 
 async def answer(auth: JWTAuth, kid: str | None = "one", **changes: Any) -> int:
     """Return the status that a token gets."""
+    user: object = None
     refusal: AuthenticationUnavailable | None = None
     try:
         user = await auth.verify(make_token(**{"kid": kid, **changes}))

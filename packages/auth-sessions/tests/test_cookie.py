@@ -8,6 +8,7 @@ import hashlib
 import pytest
 from sessions_world import DAY, NAME, World, cookie_of, request
 from starlette.responses import Response
+from starlette.testclient import TestClient
 
 from starlette_auth_core.tokens import Tokens, digest_token, is_well_formed
 from starlette_auth_sessions import SessionAuth
@@ -110,6 +111,17 @@ class TestInsecure:
         world = World({"insecure": True})
         response = await world.send("POST", "/login/alice")
         assert "Secure" not in response.headers["set-cookie"]
+
+
+class TestClientOfStarlette:
+    def test_keeps_the_cookie_over_https(self, world: World) -> None:
+        # Its default is http, over which a login is an error.
+        client = TestClient(world.app, base_url="https://testserver")
+        assert client.get("/").json()["name"] is None
+        assert client.post("/login/alice").status_code == 204
+        assert client.get("/").json()["name"] == "alice"
+        assert client.post("/logout").status_code == 204
+        assert client.get("/").json()["name"] is None
 
 
 class TestReading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from sessions_world import DAY, HOUR, MINUTE, NOON, SECOND, User, World, request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from starlette_auth_core import InvalidCredentials
@@ -38,7 +40,7 @@ class TestLogin:
             response = await world.send("POST", f"/login/{name}", cookie=old)
             assert response.status_code == 204
             # The first two are those of the middleware.
-            assert world.store.taken() == ["find", "touch", "find", "insert", "delete"]
+            assert world.store.taken() == ["find", "touch", "insert", "delete"]
             assert await world.name(old) is None
             assert await world.name(other) == brought
 
@@ -61,7 +63,7 @@ class TestLogin:
         response = await world.send("GET", "/login/alice", ("Sec-Fetch-Site", "cross-site"))
         assert response.status_code == 204
 
-    @pytest.mark.parametrize("user", [None, False, "", 0, {}])
+    @pytest.mark.parametrize("user", [None, False, "", 0, {}, OrderedDict()], ids=repr)
     async def test_nobody_gets_no_session(self, world: World, user: Any) -> None:
         response = Response()
         with pytest.raises(TypeError, match="user must be a user"):
@@ -75,8 +77,9 @@ class TestLogin:
 
         with pytest.raises(TypeError, match="awaited"):
             await world.sessions.login(request(), Response(), find())  # type: ignore[arg-type]  # on purpose
-        with pytest.raises(TypeError, match="awaited"):
-            await world.sessions.login(request(), Response(), _Future())  # type: ignore[arg-type]  # on purpose
+        for unfinished in _Future(), (each for each in [world.alice]):
+            with pytest.raises(TypeError, match="awaited"):
+                await world.sessions.login(request(), Response(), unfinished)  # type: ignore[arg-type]  # on purpose
         assert world.store.calls == []
 
     @pytest.mark.parametrize(
@@ -290,7 +293,7 @@ class TestLogout:
         cookie, other = await world.log_in(), await world.log_in()
         response = await world.send(method, "/logout", cookie=cookie)
         assert response.status_code == 204
-        assert world.store.taken()[-2:] == ["find", "delete"]
+        assert world.store.taken() == ["find", "touch", "delete"]
         assert [await world.name(each) for each in (cookie, other)] == [None, "alice"]
         assert len(world.store.rows) == 1
 
@@ -348,6 +351,17 @@ class TestEndAll:
         mine, other = await world.log_in(), await world.log_in("bob")
         assert (await world.send("POST", "/end/alice", cookie=other)).json() == 1
         assert [await world.name(each) for each in (mine, other)] == [None, "bob"]
+
+    async def test_that_of_a_websocket_is_looked_up_again(self, world: World) -> None:
+        cookie = await world.log_in()
+        scope = {**request(cookie).scope, "type": "websocket", "scheme": "wss"}
+        websocket = HTTPConnection(scope)
+        assert await world.sessions._authenticate(websocket) is not None
+        # Meanwhile its session is used by other requests.
+        world.clock.time += 11 * HOUR
+        assert await world.name(cookie) == "alice"
+        world.clock.time += 11 * HOUR
+        assert await world.sessions.end_all(world.alice, keep=websocket) == 0
 
     async def test_request_with_two_cookies_keeps_none(self, world: World) -> None:
         ids = [await world.log_in(), await world.log_in()]

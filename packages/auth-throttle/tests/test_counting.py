@@ -130,7 +130,7 @@ async def test_a_failure_counts_and_anything_else_is_given_back(
     [
         (HTTPException(401), True),
         (HTTPException(400), True),
-        (HTTPException(499), True),
+        (HTTPException(451), True),
         (HTTPException(500), False),
         (HTTPException(503), False),
         (InvalidCredentials(), True),

@@ -214,6 +214,30 @@ async def test_a_client_that_is_not_to_be_stopped(
     assert warnings_of(caplog) == [WARNING.format("TimeoutError")]
 
 
+async def test_one_answer_that_is_lost_beside_others_is_not_an_outage(
+    own_redis: OwnRedis, passwords: Passwords, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Losing(Redis):
+        lost = 0
+
+        async def evalsha(self, *args: Any, **options: Any) -> Any:
+            self.lost += 1
+            if self.lost == 1:
+                await asyncio.sleep(60)
+            return await super().evalsha(*args, **options)
+
+    async with Losing(port=own_redis.port) as client:
+        backend = Throttled(passwords, *LIMITS, store=RedisStore(client, secret=SECRET))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(guess, backend)
+            while not client.lost:
+                await anyio.lowlevel.checkpoint()
+            assert await guess(backend, "bob", "bobpwd") == 200
+        # That one was counted here. The others are counted there, as before.
+        assert await guesses(backend, 6) == [401] * 5 + [429]
+    assert warnings_of(caplog) == [WARNING.format("TimeoutError")]
+
+
 async def test_a_client_without_connections(
     own_redis: OwnRedis, passwords: Passwords, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -89,7 +89,7 @@ async def test_a_lookup_is_two_round_trips(
     backend = Throttled(passwords, *LIMITS, store=redis_store)
     await guess(backend)
     sent: list[str] = []
-    execute = redis.execute_command
+    execute: Any = redis.execute_command
 
     async def noting(name: str, *args: Any, **options: Any) -> Any:
         sent.append(name)
@@ -200,6 +200,7 @@ async def test_the_time_limit_does_not_run_while_our_own_loop_is_late(
             await anyio.lowlevel.checkpoint()
             time.sleep(0.15)  # noqa: ASYNC251 - on purpose: it is what a busy app does
 
+    statuses: Sequence[int] = ()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(block)
         statuses = await at_once([lambda: guess(backend)] * 10)

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, Literal, cast
+from typing import Any, Generic, Literal, cast, overload
 
 from fastapi import Depends, FastAPI, Response
 from fastapi.security import SecurityScopes
@@ -59,6 +59,8 @@ class Authenticated(Generic[UserT]):
     once for each connection. An `AuthenticationError` of a dependency or endpoint that comes after
     it is answered like one of the backend.
 
+    Given for a whole app it lets everybody log in at a `login_router`, where it returns None.
+
     Alone it adds the header fields of the backend's `vary` to `Vary` of the responses that FastAPI
     makes of what an endpoint returns. `install` adds them to a `Response` that an endpoint returns
     too.
@@ -82,6 +84,15 @@ class Authenticated(Generic[UserT]):
 
     __signature__: inspect.Signature
     optional: Callable[..., AsyncIterator[UserT | None]]
+
+    # With the union alone mypy infers Any, since each of ours is one of Starlette's too.
+    @overload
+    def __init__(self, backend: AuthBackend[UserT], *, token_url: str | None = None) -> None: ...
+
+    @overload
+    def __init__(
+        self: "Authenticated[Any]", backend: AuthenticationBackend, *, token_url: str | None = None
+    ) -> None: ...
 
     def __init__(
         self, backend: AuthBackend[UserT] | AuthenticationBackend, *, token_url: str | None = None

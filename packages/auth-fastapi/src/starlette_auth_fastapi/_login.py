@@ -4,7 +4,7 @@ import base64
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -71,8 +71,8 @@ def login_router(
     Raises:
         TypeError: If *passwords* has no method `authenticate`, *tokens* is not a `Tokens` object,
             or *expires_in* is not a timedelta.
-        ValueError: If *expires_in* is less than a second, *path* does not begin with a slash, or
-            *tokens* has no prefix and so can't issue any.
+        ValueError: If *expires_in* is less than a second or ends after the year 9999, *path* does
+            not begin with a slash, or *tokens* has no prefix and so can't issue any.
     """
     check_backend(passwords)
     if not isinstance(tokens, Tokens):
@@ -83,6 +83,8 @@ def login_router(
         raise TypeError(f"expires_in must be a timedelta, not a {type(expires_in).__name__}")
     if expires_in < timedelta(seconds=1):
         raise ValueError(f"expires_in must be at least a second, not {expires_in}")
+    if expires_in > datetime.max.replace(tzinfo=UTC) - datetime.now(UTC):
+        raise ValueError(f"expires_in is too long: {expires_in}")
     if not path.startswith("/"):
         raise ValueError(f"path must begin with a slash: {path!r}")
     login = _Login(passwords, tokens, expires_in)
@@ -95,10 +97,12 @@ def login_router(
             content = {"error": error.code, "error_description": str(error)}
         return JSONResponse(content, 400, headers=_NO_STORE)
 
-    router = APIRouter(route_class=LoginRoute, lifespan=_documenting)
+    router = APIRouter(lifespan=_documenting)
     router.add_api_route(
         path,
         log_in,
+        # Of this route alone: the app may add others to the router, which are to be guarded.
+        route_class_override=LoginRoute,
         methods=["POST"],
         response_model=None,
         responses=LOGIN_RESPONSES,

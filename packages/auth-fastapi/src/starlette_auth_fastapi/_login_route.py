@@ -38,7 +38,7 @@ def leads_to_login(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "POST":
         return False
     # The copy keeps marks of this attempt out of the request itself.
-    attempt: dict[str, Any] = {**scope}
+    attempt = {key: value for key, value in scope.items() if key != _MATCHED}
     for route in routes:
         match, _ = route.matches(attempt)
         if match is Match.FULL:
@@ -55,6 +55,8 @@ def _mounts_login(route: BaseRoute, attempt: dict[str, Any]) -> bool:
         if match is Match.FULL:
             # A part is not a route itself, but knows which one it was made from.
             if isinstance(getattr(part, "original_route", part), (Mount, Host)):
-                return leads_to_login(part.routes, {**attempt, **child_scope})
+                # Its copy with the prefix of the router; later versions hand on its attributes.
+                mount = getattr(part, "starlette_route", None) or part
+                return leads_to_login(mount.routes, {**attempt, **child_scope})
             return False
     return False  # pragma: no cover - a part of the router has matched

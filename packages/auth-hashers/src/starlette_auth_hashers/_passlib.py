@@ -136,17 +136,13 @@ class Algorithm(Verifier):
             ValueError: If *secret* can't be hashed faithfully.
         """
         reason = self.why_never(secret) or self._why_not_new(secret)
-        if reason is None:
-            failed: Exception
-            try:
-                return str(_call(self.handler.hash, secret))
-            except UnicodeError:
-                reason = "it has characters that the algorithm does not know"
-            except Exception as error:  # noqa: BLE001 - the password was checked, so it is the machine
-                failed = unavailable(self.name, error)
-        # Raised here, without a context: passlib may quote the password.
         if reason is not None:
             raise ValueError(f"{self.name} can't hash this password: {reason}")
+        try:
+            return str(_call(self.handler.hash, secret))
+        except Exception as error:  # noqa: BLE001 - the password was checked, so it is the machine
+            failed = unavailable(self.name, error)
+        # Raised here, without a context: passlib may quote the password.
         raise failed
 
     def identify(self, hashed: str) -> bool:
@@ -527,7 +523,7 @@ def _mended_argon2(handler: Any) -> Any:
     from argon2 import low_level  # noqa: PLC0415 - an extra
 
     # Of a compiled module, which has no types.
-    core, ffi, lib = low_level.core, low_level.ffi, getattr(low_level, "lib")  # noqa: B009
+    ffi, lib = low_level.ffi, getattr(low_level, "lib")  # noqa: B009
 
     class Mended(handler):  # type: ignore[misc] # passlib has no types
         hash: Any = classmethod(GenericHandler.hash.__func__)
@@ -554,7 +550,7 @@ def _mended_argon2(handler: Any) -> Any:
                     "flags": lib.ARGON2_DEFAULT_FLAGS,
                 },
             )
-            status = core(context, low_level.Type[self.type.upper()].value)
+            status = low_level.core(context, low_level.Type[self.type.upper()].value)
             if status == lib.ARGON2_MEMORY_ALLOCATION_ERROR:
                 raise Shortage("memory")
             if status != lib.ARGON2_OK:

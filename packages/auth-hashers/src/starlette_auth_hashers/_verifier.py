@@ -113,9 +113,9 @@ class Verifier(ABC):
         """
         return False
 
+    @abstractmethod
     def _settings_of(self, parsed: Any) -> Hashable:
-        """Return the settings that decide what *parsed* costs; None where that is not known."""
-        return None
+        """Return the settings that decide what *parsed* costs."""
 
     def _is_too_expensive(self, secret: str, parsed: Any) -> bool:
         """Return whether computing *parsed* would take longer than is reasonable."""
@@ -127,8 +127,6 @@ class Verifier(ABC):
         try:
             with computation((self.name, self.size_of(secret)), self._settings_of(parsed)):
                 return self._compute(secret, parsed)
-        except HasherUnavailable:
-            raise
         except Exception as error:  # noqa: BLE001 - the input was parsed, so it is the machine
             failed = unavailable(self.name, error)
         # Raised here, without a context: the error of a library may quote the password.

@@ -187,16 +187,16 @@ class JWKS:
         return AuthenticationUnavailable(retry_after=max(1, math.ceil(min(left, self._cooldown))))
 
     async def _fetch(self) -> bool:
+        keys: KeySet | None = None
         problem = "no answer in time"
         # Its deadline is that of the loop's own clock.
         with CancelScope(deadline=current_time() + self._timeout):
             try:
                 keys = read_key_set(await self._documents.fetch(await self._locate()))
-                problem = ""
             except (DocumentUnavailable, ValueError) as error:
                 problem = str(error)
         self._tried_at = time.monotonic()
-        if problem:
+        if keys is None:
             if self._issuer is not None:
                 self._url = None
             logger.warning("The keys of %s could not be fetched: %s", self._name(), problem)

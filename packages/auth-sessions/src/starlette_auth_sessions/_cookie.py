@@ -7,13 +7,13 @@ without a Domain and for all paths, so that neither a subdomain nor plain http c
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-__all__ = ["Cookie", "digest_id", "generate_id", "is_well_formed"]
+__all__ = ["Cookie", "SessionId"]
 
 _ID_BYTES = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -22,19 +22,26 @@ _DOMAIN = b"starlette_auth_sessions\0"
 _BLANKS = " \t"
 
 
-def generate_id() -> str:
-    """Return a new session id: 256 bits of the system's secure random source."""
-    return secrets.token_urlsafe(_ID_BYTES)
+@dataclass(frozen=True, slots=True)
+class SessionId:
+    """A well-formed session id. Its `repr` does not show it: error reporters show variables."""
 
+    secret: str = field(repr=False)
 
-def is_well_formed(session_id: str) -> bool:
-    """Return whether *session_id* could have come from `generate_id`."""
-    return _ID.fullmatch(session_id) is not None
+    @classmethod
+    def generate(cls) -> "SessionId":
+        """Return a new one: 256 bits of the system's secure random source."""
+        return cls(secrets.token_urlsafe(_ID_BYTES))
 
+    @classmethod
+    def parse(cls, secret: str) -> "SessionId | None":
+        """Return the id that is written so, or None where `generate` makes none like that."""
+        return cls(secret) if _ID.fullmatch(secret) else None
 
-def digest_id(session_id: str) -> str:
-    """Return what is stored of a well-formed id: a SHA-256 in lower-case hexadecimal."""
-    return hashlib.sha256(_DOMAIN + session_id.encode("ascii")).hexdigest()
+    @property
+    def digest(self) -> str:
+        """What is stored of the id: a SHA-256 in lower-case hexadecimal."""
+        return hashlib.sha256(_DOMAIN + self.secret.encode("ascii")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +61,32 @@ class Cookie:
         # Not `session`, which is the one of Starlette's SessionMiddleware.
         return "insecure-session" if self.insecure else "__Host-session"
 
-    def read(self, conn: HTTPConnection) -> list[str]:
-        """Return the values of all cookies of this name, exactly as they were sent.
+    def read(self, conn: HTTPConnection) -> list[SessionId | None]:
+        """Return the ids in all cookies of this name, and None for each malformed one.
 
-        Starlette's `conn.cookies` unquotes values, and shows one of several.
+        A value counts exactly as it was sent. Starlette's `conn.cookies` unquotes values, and shows
+        one of several.
         """
-        values = []
+        ids = []
         # HTTP/2 lets a client send cookies in several lines (RFC 9113 section 8.2.3).
         for line in conn.headers.getlist("cookie"):
             for pair in line.strip(_BLANKS).split(";"):
-                name, equals, value = pair.lstrip(_BLANKS).partition("=")
+                name, equals, secret = pair.lstrip(_BLANKS).partition("=")
                 if equals and name == self.name:
-                    values.append(value)
-        return values
+                    ids.append(SessionId.parse(secret))
+        return ids
 
-    def set(self, response: Response, session_id: str, max_age: timedelta) -> None:
+    def set(self, response: Response, session_id: SessionId, max_age: timedelta) -> None:
         """Have *response* set the cookie."""
-        self._send(response, session_id, int(max_age.total_seconds()))
+        self._send(response, session_id.secret, int(max_age.total_seconds()))
 
     def expire(self, response: Response) -> None:
         """Have *response* delete the cookie."""
         self._send(response, "", 0)
 
-    def _send(self, response: Response, value: str, max_age: int) -> None:
+    def _send(self, response: Response, secret: str, max_age: int) -> None:
         attributes = ("Path=/", *(() if self.insecure else ("Secure",)), "HttpOnly", "SameSite=Lax")
-        line = "; ".join((f"{self.name}={value}", *attributes, f"Max-Age={max_age}"))
+        line = "; ".join((f"{self.name}={secret}", *attributes, f"Max-Age={max_age}"))
         # RFC 6265 section 4.1.1: a response sets a cookie once.
         own = f"{self.name}=".encode("ascii")
         response.raw_headers[:] = [

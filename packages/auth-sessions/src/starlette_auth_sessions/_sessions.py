@@ -8,16 +8,16 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from anyio import CancelScope, fail_after
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from starlette_auth_core import InvalidCredentials
-from starlette_auth_core.tokens import TokenRow, TokenStore
+from starlette_auth_core.tokens import TokenStore
 
-from ._cookie import Cookie, digest_id, generate_id, is_well_formed
+from ._cookie import Cookie, SessionId
 from ._cross_origin import check_origin, is_unsafe, trusted
 from ._store_calls import check_row, check_store, check_user, wait
 from ._typing import RowT, UserT
@@ -28,6 +28,8 @@ _logger = logging.getLogger("starlette_auth_sessions")
 
 _ResultT = TypeVar("_ResultT")
 
+# The key of the scope under which the rows of the request's sessions stand.
+_FOUND = "starlette_auth_sessions.found"
 _TOUCH_EVERY = timedelta(minutes=1)
 # How long a statement may take that undoes a login in a cancelled task, in seconds.
 _UNDO_SECONDS = 5.0
@@ -106,9 +108,9 @@ class Sessions(Generic[UserT, RowT]):
 
         The id is always a new one. The session that came with the request is ended, whosever it
         was: a login is a change of privileges (OWASP Session Management Cheat Sheet, "Renew the
-        Session ID After Any Privilege Level Change"). A request that may change something, which a
-        GET may not, must not come from another site: its answer would log the visitor in as
-        somebody else.
+        Session ID After Any Privilege Level Change"). A request with an unsafe method must not come
+        from another site, whose page would otherwise log its visitors in as somebody else. A GET
+        may log in, because the callback of OAuth comes from another site.
 
         Args:
             conn: The request.
@@ -134,7 +136,7 @@ class Sessions(Generic[UserT, RowT]):
             raise TypeError(f"login can't set {', '.join(refused)}: these fields are not the app's")
         self._check_unsafe(conn)
         old = await self._find_all(conn)
-        session_id, now = generate_id(), _whole(self._now())
+        session_id, now = SessionId.generate(), _whole(self._now())
         row = await self._insert(user, session_id, now, extra)
         try:
             for each in old:
@@ -148,7 +150,7 @@ class Sessions(Generic[UserT, RowT]):
     async def logout(self, conn: HTTPConnection, response: Response) -> None:
         """End the session of a request, and have *response* delete its cookie.
 
-        Several cookies end several sessions, and a request without a session is no error.
+        Several cookies end several sessions, and a request without a session is not an error.
 
         Args:
             conn: The request.
@@ -214,7 +216,8 @@ class Sessions(Generic[UserT, RowT]):
         return await self._wait("purge", self._store.purge(_whole(self._now())))
 
     async def _authenticate(self, conn: HTTPConnection) -> RowT | None:
-        # For SessionAuth.
+        # For SessionAuth. It asks the store, also where the connection was seen before.
+        conn.scope.pop(_FOUND, None)
         row = await self._find_valid(conn)
         if row is not None:
             self._check_unsafe(conn)
@@ -225,29 +228,35 @@ class Sessions(Generic[UserT, RowT]):
         return self._now() - _utc(row.created_at) < self._fresh
 
     async def _find_valid(self, conn: HTTPConnection) -> RowT | None:
-        values = self._cookie.read(conn)
+        ids = self._cookie.read(conn)
         # Of two cookies, another site on a subdomain may have set one.
-        if len(values) != 1 or not is_well_formed(values[0]):
+        if len(ids) != 1 or ids[0] is None:
             return None
-        row = await self._find(values[0])
+        row = await self._find(conn, ids[0])
         return row if row is not None and self._is_valid(row, self._now()) else None
 
     async def _find_all(self, conn: HTTPConnection) -> Sequence[RowT]:
-        ids = dict.fromkeys(filter(is_well_formed, self._cookie.read(conn)))
-        rows = [await self._find(session_id) for session_id in ids]
+        ids = dict.fromkeys(each for each in self._cookie.read(conn) if each is not None)
+        rows = [await self._find(conn, each) for each in ids]
         return [row for row in rows if row is not None]
 
-    async def _find(self, session_id: str) -> RowT | None:
-        row = await self._wait("find", self._store.find(digest_id(session_id)))
-        if row is None:
-            return None
-        check_row("find", row)
-        return None if cast("TokenRow", row).user is None else row
+    async def _find(self, conn: HTTPConnection, session_id: SessionId) -> RowT | None:
+        # A view that ends the session of its request need not ask the store again. The row of a
+        # WebSocket may be hours old.
+        scope = conn.scope if conn.scope["type"] == "http" else {}
+        found: dict[Any, RowT | None] = scope.setdefault(_FOUND, {})
+        key = self, session_id
+        if key not in found:
+            row: Any = await self._wait("find", self._store.find(session_id.digest))
+            if row is not None:
+                check_row("find", row)
+            found[key] = None if row is None or row.user is None else row
+        return found[key]
 
-    async def _insert(self, user: UserT, session_id: str, now: datetime, extra: Any) -> RowT:
+    async def _insert(self, user: UserT, session_id: SessionId, now: datetime, extra: Any) -> RowT:
         inserting = self._store.insert(
             user,
-            digest=digest_id(session_id),
+            digest=session_id.digest,
             scopes=None,
             created_at=now,
             expires_at=_whole(now + self._absolute),

@@ -1,8 +1,8 @@
 """Calls of a store: each ends in time, and what it returns is looked at."""
 
-import inspect
 import logging
 import math
+import sys
 from collections.abc import Awaitable
 from types import CoroutineType
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ _logger = logging.getLogger("starlette_auth_sessions")
 _ResultT = TypeVar("_ResultT")
 
 _METHODS = ("find", "insert", "touch", "delete", "delete_all", "list", "purge")
+# Of what can still be awaited or iterated: coroutines, lazy queries, cursors, generators.
+_UNFINISHED = ("__await__", "__aiter__", "__anext__", "__next__")
 _ROW_FIELDS = ("digest", "user", "created_at", "expires_at")
 
 
@@ -67,8 +69,9 @@ def check_row(name: str, row: Any) -> None:
 
 def check_user(user: object) -> None:
     """Raise a `TypeError` unless *user* is a user, and not nobody or a forgotten `await`."""
-    nobody = type(user).__module__ == "builtins" and not user
-    if inspect.isawaitable(user) or nobody:
+    # A false object of Python's own, such as an empty dict, is what databases return for nobody.
+    nobody = type(user).__module__.partition(".")[0] in sys.stdlib_module_names and not user
+    if nobody or any(hasattr(type(user), name) for name in _UNFINISHED):
         if isinstance(user, CoroutineType):
             user.close()  # Otherwise Python warns that it was never awaited.
         raise TypeError(f"user must be a user, found and awaited before; got {_named(user)}")

@@ -35,12 +35,12 @@ class Line:
     """Runs scripts on Redis.
 
     Args:
-        connections: How many connections the client may have.
+        connections: How many connections the client may have. None: that is not known.
         timeout: How long an answer may take, in seconds.
     """
 
-    def __init__(self, connections: int, timeout: float) -> None:
-        self._most_at_once = max(1, min(connections, _MOST_AT_ONCE))
+    def __init__(self, connections: int | None, timeout: float) -> None:
+        self._most_at_once = max(1, min(connections or _MOST_AT_ONCE, _MOST_AT_ONCE))
         self._step = timeout / _STEPS
         self._permits: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
             WeakKeyDictionary()
@@ -63,34 +63,28 @@ class Line:
             raise Unreachable from None
 
     async def ask(
-        self,
-        script: Script,
-        keys: Sequence[bytes],
-        make_args: Callable[[], Sequence[Any]],
-        *,
-        at_once: bool = True,
+        self, script: Script, keys: Sequence[bytes], make_args: Callable[[], Sequence[Any]]
     ) -> Reply:
         """Send a script, and return its reply to come: a list of numbers, or `Unreachable`.
 
-        Cancelled before it returns, nothing was sent. Later it goes on, whoever waits for it. Shield
-        the reply from cancellation.
+        Cancelled before it returns, nothing was sent. Later the script runs to its end, whoever
+        waits for it; shield the reply from cancellation.
 
         Args:
             script: The script.
             keys: Its keys.
             make_args: Makes its arguments, just before they are sent.
-            at_once: Whether it is not sent where Redis did not answer a moment ago.
 
         Raises:
-            Unreachable: If it is not sent.
+            Unreachable: If Redis did not answer a moment ago.
         """
         loop = self.loop()
-        may_ask = not at_once or self._may_ask()
+        is_probe = self._may_ask()
         permits = self._permits.get(loop)
         if permits is None:
             permits = self._permits[loop] = asyncio.Semaphore(self._most_at_once)
         await permits.acquire()
-        if self._down and not may_ask:
+        if self._down and not is_probe:
             permits.release()
             raise Unreachable
         reply: Reply = loop.create_future()
@@ -152,12 +146,12 @@ class Line:
 
     def _fail(self, reply: Reply, error: BaseException, sent_at: float) -> None:
         reply.set_exception(Unreachable())
-        if sent_at < self._answered_at:
-            return  # It has answered others since, such as those that came after a restart.
-        self._down = True
-        self._ask_at = time.monotonic() + _ASK_AGAIN
         # Its text may show an address, or a password in a URL.
         self._log(type(error).__name__)
+        # Where others have been answered since, as after a restart, it is not down.
+        if sent_at >= self._answered_at:
+            self._down = True
+            self._ask_at = time.monotonic() + _ASK_AGAIN
 
     def _log(self, reason: str) -> None:
         now = time.monotonic()

@@ -58,8 +58,8 @@ class MemoryStore:
                 self._queue(waiter, answer)
         if waiter is not None:
             answer = await self._wait(waiter)
-        if isinstance(answer, float):
-            raise TooManyAttempts(retry_after=retry_after(answer, slots))
+        if isinstance(answer, _Refused):
+            raise TooManyAttempts(retry_after=retry_after(answer.opens_in, slots))
         assert not isinstance(answer, _Blocked)  # noqa: S101 - it waited for another answer
         return answer
 
@@ -83,8 +83,8 @@ class MemoryStore:
 
     def _ask(
         self, slots: Sequence[Slot], again: Sequence[Claim]
-    ) -> "Sequence[Claim] | _Blocked | float":
-        """Take the places, or return what keeps them out: for how long, or in which bucket."""
+    ) -> "Sequence[Claim] | _Blocked | _Refused":
+        """Take the places, or return what keeps them out."""
         now = time.monotonic()
         refused = 0.0
         blocked = None
@@ -100,7 +100,7 @@ class MemoryStore:
             if not opens_in and blocked is None and not bucket.has_room():
                 blocked = _Blocked(claim.bucket, bucket)
         if refused:
-            return refused
+            return _Refused(refused)
         if blocked is not None:
             return blocked
         for claim in (*claims, *again):
@@ -171,13 +171,13 @@ class MemoryStore:
             self._unqueue(waiter)
             if isinstance(answer, _Blocked):
                 self._queue(waiter, answer)
-            elif not waiter.tell(answer) and not isinstance(answer, float):
+            elif not waiter.tell(answer) and not isinstance(answer, _Refused):
                 # Its event loop has ended.
                 self._finish(answer, Outcome.GIVEN_BACK)
 
     # What follows takes the lock.
 
-    async def _wait(self, waiter: "_Waiter") -> "Sequence[Claim] | float":
+    async def _wait(self, waiter: "_Waiter") -> "Sequence[Claim] | _Refused":
         deadline = time.monotonic() + PATIENCE
         try:
             while waiter.answer is None:
@@ -203,7 +203,7 @@ class MemoryStore:
         with self._lock:
             if waiter.answer is None:
                 self._unqueue(waiter)
-            elif not isinstance(waiter.answer, float):
+            elif not isinstance(waiter.answer, _Refused):
                 self._finish(waiter.answer, Outcome.GIVEN_BACK)
 
 
@@ -217,6 +217,15 @@ class _Blocked:
         self.bucket = bucket
 
 
+class _Refused:
+    # For how long, in seconds.
+
+    __slots__ = ("opens_in",)
+
+    def __init__(self, opens_in: float) -> None:
+        self.opens_in = opens_in
+
+
 class _Waiter:
     # An attempt that waits, on any event loop.
 
@@ -225,14 +234,14 @@ class _Waiter:
     def __init__(self, slots: Sequence[Slot], again: Sequence[Claim], blocked: _Blocked) -> None:
         self.slots = slots
         self.again = again
-        self.answer: Sequence[Claim] | float | None = None
+        self.answer: Sequence[Claim] | _Refused | None = None
         self.answered = Event()
         self.bucket = blocked.bucket
         self.queued_at = blocked.name
         loop: Any = current_token().native_token
         self._wake = getattr(loop, "run_sync_soon", None) or loop.call_soon_threadsafe
 
-    def tell(self, answer: "Sequence[Claim] | float") -> bool:
+    def tell(self, answer: "Sequence[Claim] | _Refused") -> bool:
         """Wake the event loop that waits; return False where it has ended."""
         try:
             self._wake(self.answered.set)

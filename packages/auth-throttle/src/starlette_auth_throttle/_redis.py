@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import anyio
 
@@ -38,7 +39,9 @@ _SHORTEST_SECRET = 16
 class RedisStore:
     """Keeps failures in Redis or Valkey, for all processes and servers that share it.
 
-    An attempt is two round trips. All keys are in one hash slot, expire by themselves, and hold
+    An attempt is two round trips. Its place is kept for 20 seconds: others wait for a process that
+    dies no longer than that, and a wrong answer that is found later is given only if the limits
+    still have room for it. All keys are in one hash slot, expire by themselves, and hold
     nothing but digests under the secret. Times are those of the server's clock.
 
     While Redis can't be asked (it is down, hangs or answers with an error, or the app runs on trio)
@@ -88,9 +91,11 @@ class RedisStore:
         self._prefix = f"{{{prefix}}}".encode()
         self._timeout = timeout
         pool = getattr(client, "connection_pool", None)
-        self._line = Line(getattr(pool, "max_connections", 1) if pool else 1, timeout)
+        self._line = Line(getattr(pool, "max_connections", None), timeout)
         self._local = MemoryStore()
-        self._queues: dict[tuple[int, bytes], _Queue] = {}
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bytes, _Queue]] = (
+            WeakKeyDictionary()
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._debts: deque[_Debt] = deque(maxlen=_MOST_DEBTS)
         self._paying = False
@@ -221,7 +226,7 @@ class RedisStore:
             claim.failed = outcome is Outcome.FAILURE
         debt = self._debt(attempt, claims, outcome)
         try:
-            reply = await self._line.ask(self._end_script, debt.keys, debt.make_args, at_once=False)
+            reply = await self._line.ask(self._end_script, debt.keys, debt.make_args)
             counted, now, *_ = await asyncio.shield(reply)
         except Unreachable:
             self._debts.append(debt)
@@ -303,18 +308,18 @@ class RedisStore:
 
     @contextmanager
     def _queue(self, bucket: bytes) -> "Iterator[_Queue]":
-        key = (id(asyncio.get_running_loop()), bucket)
-        queue = self._queues.setdefault(key, _Queue())
+        queues = self._queues.setdefault(asyncio.get_running_loop(), {})
+        queue = queues.setdefault(bucket, _Queue())
         queue.waiting += 1
         try:
             yield queue
         finally:
             queue.waiting -= 1
             if not queue.waiting:
-                del self._queues[key]
+                del queues[bucket]
 
     def _change(self, bucket: bytes) -> None:
-        queue = self._queues.get((id(asyncio.get_running_loop()), bucket))
+        queue = self._queues.get(asyncio.get_running_loop(), {}).get(bucket)
         if queue is not None:
             queue.changed.set()
 

@@ -1,5 +1,6 @@
 """A backend that limits the guesses at another one's passwords."""
 
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -74,10 +75,10 @@ class Throttled(AuthBackend[Any]):
     ) -> None:
         _check(backend, limits, store, trust)
         self.backend = backend
-        self.scheme = getattr(backend, "scheme", "")
-        self.realm = getattr(backend, "realm", self.realm)
-        self.scopes = getattr(backend, "scopes", ())
-        self.vary = tuple(getattr(backend, "vary", ()))
+        self.scopes = ()
+        if isinstance(backend, AuthBackend):
+            self.scheme, self.realm = backend.scheme, backend.realm
+            self.scopes, self.vary = backend.scopes, backend.vary
         self._store = MemoryStore() if store is None else store
         self._limits = Limits(limits, trust, self._store._secret)
         self._reader = BasicReader(backend)
@@ -192,13 +193,11 @@ def _outcome(result: Any, header: BasicHeader) -> Outcome:
         return Outcome.GIVEN_BACK
     # Somebody anonymous has not logged in; nor has a false object of Python's own, which a database
     # returns for nobody.
-    nobody = user is None or (type(user).__module__ in _BUILTIN and not user)
+    module = type(user).__module__.partition(".")[0]
+    nobody = user is None or (module in sys.stdlib_module_names and not user)
     anonymous = not (credentials.scopes or _is_authenticated(user))
     # A lenient backend may read more than was counted: by that way nobody logs in.
     return Outcome.FAILURE if nobody or anonymous or header.malformed else Outcome.SUCCESS
-
-
-_BUILTIN = ("builtins", "collections")
 
 
 def _is_authenticated(user: Any) -> bool:
