@@ -1,6 +1,7 @@
 """The command: audits hashes without printing one, and finds settings for a machine."""
 
 import gzip
+import itertools
 import json
 import os
 import re
@@ -92,6 +93,7 @@ class TestAudit:
             ("pbkdf2:sha512:1000$salt$" + "0" * 128, "too weak"),
             ("pbkdf2:sha384:1000000$salt$" + "0" * 96, "not recommended"),
             (HEX, "no salt"),
+            ("$y$j9T$RyDtkEyIpGnCD32JTstuC.$" + "." * 43, "not recommended"),
         ],
     )
     def test_verdicts(self, hashed: str, verdict: str) -> None:
@@ -490,6 +492,16 @@ class TestCommand:
             assert "Exit codes" in text
             assert "OWASP" in text
             assert all(len(line) <= 80 for line in text.splitlines())
+
+    @pytest.mark.parametrize("command", ["audit", "calibrate", "wrap"])
+    def test_help_is_wrapped_where_the_line_ends(self, command: str) -> None:
+        text = run(command, "--help").output.partition("╭")[0]
+        paragraphs = re.split(r"\n\s*\n", text)
+
+        for paragraph in paragraphs:
+            lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
+            for line, following in itertools.pairwise(lines):
+                assert len(line) + len(following.split()[0]) + 1 > 70
 
     def test_version(self) -> None:
         result = run("--version")

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import inspect
 import json
 import math
 import re
@@ -48,6 +49,12 @@ _MOST_TRIALS = 5
 _FINE = frozenset({"good", "no password"})
 
 
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Add a command whose help is wrapped by the terminal, and not by the source."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return main.command(help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
+
+
 def _print_version(version: bool) -> None:
     if version:
         sys.stdout.write(f"starlette-auth-hashers {metadata.version('starlette-auth-hashers')}\n")
@@ -70,7 +77,7 @@ def _main(
     """Audit stored password hashes, wrap weak ones, and find settings for a machine."""
 
 
-@main.command()
+@_command
 def audit(
     sources: Annotated[
         list[str] | None,
@@ -211,7 +218,7 @@ def _table(counts: Counter[Finding]) -> Table:
     return table
 
 
-@main.command()
+@_command
 def wrap(
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="A file of CSV, with names in its first line.")
@@ -266,7 +273,7 @@ class _Algorithm(Enum):
     PBKDF2 = "pbkdf2"
 
 
-@main.command()
+@_command
 def calibrate(
     target: Annotated[
         str, typer.Option(metavar="TIME", help="How long a hash may take, such as 250ms or 0.5s.")

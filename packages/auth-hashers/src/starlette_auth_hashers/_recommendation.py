@@ -35,7 +35,8 @@ MINIMUM: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
         ),
     }
 )
-_KIND = re.compile("|".join(MINIMUM))
+# yescrypt is not scrypt, and OWASP does not name it.
+_KIND = re.compile(f"(?<!ye)(?:{'|'.join(MINIMUM)})")
 
 
 @dataclass(frozen=True, order=True)

@@ -86,8 +86,6 @@ def _restores(source: Any, config: str, checksum: Any, whole: str) -> bool:
 
 
 def _compute(secret: str, handler: Any, config: str) -> str:
-    if handler.name == "argon2":  # It has no method for the digest alone.
-        return str(handler.genhash(secret, config))
     parsed = handler.from_string(config) if config else handler()
     parsed.checksum = parsed._calc_checksum(secret)
     return str(parsed.to_string())
