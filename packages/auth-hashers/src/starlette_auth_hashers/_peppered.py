@@ -104,8 +104,8 @@ class PepperedHasher(BaseHasher):
         return self._hasher._measured_verify(self._apply(secret, stored["id"]), stored["hash"])
 
     def _apply(self, secret: str, id_: str | None = None) -> str:
-        computable = "" if why_never(secret) else secret
-        return self._keys.apply(self._current if id_ is None else id_, computable)
+        password = "" if why_never(secret) else secret
+        return self._keys.apply(self._current if id_ is None else id_, password)
 
     def _highest_cost(self, secret: str, *, makes: bool) -> float:
         return self._hasher._highest_cost(self._apply(secret), makes=makes)

@@ -142,11 +142,11 @@ class WrappedHasher(BaseHasher):
         if self._verifier.why_never(secret) is not None:
             logger.info("A password was refused: %s can't take it", self._verifier.name)
             return False
-        digest = self._repeat(secret, config)
-        if digest is None:
+        password = self._repeat(secret, config)
+        if password is None:
             logger.warning("A wrapped hash of %s is malformed", self._verifier.name)
             return False
-        return self._outer._measured_verify(_condense(digest), stored["hash"])
+        return self._outer._measured_verify(_condense(password), stored["hash"])
 
     def _separate(self, hashed: str) -> tuple[str, str] | None:
         """Return what the inner hash is computed again by, and its digest."""
@@ -199,9 +199,9 @@ class WrappedHasher(BaseHasher):
         return self._outer._highest_cost(secret, makes=makes) + max(inner.values(), default=0.0)
 
 
-def _condense(digest: str) -> str:
-    """Return a digest in 44 characters, which bcrypt takes as well."""
-    return base64.b64encode(hashlib.sha256(digest.encode()).digest()).decode()
+def _condense(secret: str) -> str:
+    """Return a weak digest in 44 characters, which bcrypt takes as well."""
+    return base64.b64encode(hashlib.sha256(secret.encode()).digest()).decode()
 
 
 def _decode(text: str) -> str | None:

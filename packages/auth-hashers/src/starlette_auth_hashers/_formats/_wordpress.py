@@ -28,8 +28,7 @@ class WordPress(Format):
         password = secret.strip(_TRIMMED)
         if name == "phpass":
             return password
-        password_bytes = hmac.digest(b"wp-sha384", password.encode(), "sha384")
-        return base64.b64encode(password_bytes).decode()
+        return base64.b64encode(hmac.digest(b"wp-sha384", password.encode(), "sha384")).decode()
 
     def changes(self, secret: str, parsed: Parsed) -> bool:
         """Return whether WordPress trims *secret*."""
