@@ -324,6 +324,19 @@ class TestRows:
         path.write_bytes(gzip.compress(f"hash;x\n{BCRYPT};1\n".encode()))
         assert run("audit", str(path), "--column", "hash").exit_code == 0
 
+    def test_gzip_of_many_blocks(self) -> None:
+        packed = gzip.compress(f"{BCRYPT}\n".encode() * 60_000)
+
+        assert findings(run("audit", "--json", stdin=packed))["total"] == 60_000
+
+    def test_many_different_settings(self) -> None:
+        lines = "\n".join(BCRYPT.replace("$12$", f"${i % 30 + 4:02}$") for i in range(90))
+        digest = "A" * 43 + "="
+        pbkdf2 = "\n".join(f"pbkdf2_sha256${i}$salt${digest}" for i in range(600_000, 605_000))
+        report = findings(run("audit", "--json", stdin=f"{lines}\n{pbkdf2}"))
+
+        assert report["total"] == 5090
+
     @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:10] + b"xxxx"])
     def test_damaged_gzip(self, damage: Callable[[bytes], bytes]) -> None:
         result = run("audit", stdin=damage(gzip.compress(f"{BCRYPT}\n".encode() * 100)))

@@ -105,13 +105,13 @@ class Verifier(ABC):
         """Return why *secret* is never right, if that is so."""
         return why_never(secret)
 
+    @abstractmethod
     def confuses(self, secret: str, hashed: str) -> bool:
         """Return whether another password than *secret* may be the one that *hashed* is of.
 
         That is so where the algorithm cuts what was typed, or folds case. Then *secret* must not
         be hashed anew: its owner may have typed more, and would be locked out.
         """
-        return False
 
     @abstractmethod
     def _settings_of(self, parsed: Any) -> Hashable:
