@@ -77,9 +77,10 @@ class Authenticated(Generic[UserT]):
             credentials are refused by it too.
 
     Raises:
-        TypeError: If *backend* has no method `authenticate`, or an `openapi_scheme` is not a
-            mapping.
-        ValueError: If an `openapi_scheme` is not a security scheme object that FastAPI knows.
+        TypeError: If *backend* has no method `authenticate`, *token_url* is not a string, or an
+            `openapi_scheme` is not a mapping.
+        ValueError: If *token_url* is empty, or an `openapi_scheme` is not a security scheme object
+            that FastAPI knows.
     """
 
     __signature__: inspect.Signature
@@ -97,7 +98,11 @@ class Authenticated(Generic[UserT]):
     def __init__(
         self, backend: AuthBackend[UserT] | AuthenticationBackend, *, token_url: str | None = None
     ) -> None:
-        check_backend(backend)
+        check_backend("backend", backend)
+        if token_url is not None and not isinstance(token_url, str):
+            raise TypeError(f"token_url must be a string, not a {type(token_url).__name__}")
+        if token_url == "":
+            raise ValueError('token_url is empty: give the path of the login, such as "/token"')
         self._admission = _Admission(backend, token_url)
         self.__signature__ = self._admission.signature
         self.optional = _Optional[UserT](self._admission)
@@ -139,7 +144,8 @@ class Authenticated(Generic[UserT]):
 
         Raises:
             RuntimeError: If the app has started.
-            TypeError: If *observer* is not a sync callable.
+            TypeError: If *app* is not a FastAPI app, *observer* is not a sync callable, or
+                *browser_dialog* is not a bool.
             ValueError: If *on_invalid* is neither of the two.
         """
         install(

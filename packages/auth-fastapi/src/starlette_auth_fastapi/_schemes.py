@@ -40,10 +40,13 @@ class Scheme(SecurityBase):
         pass
 
 
-def check_backend(backend: Any) -> None:
-    """Raise a `TypeError` unless *backend* is one, with the message of core."""
-    # A response is an app too, which is not called here.
-    AuthenticationMiddleware(Response(), backend)
+def check_backend(setting: str, backend: Any) -> None:
+    """Raise a `TypeError` unless *backend* is one, with the message of core for this setting."""
+    try:
+        # A response is an app too, which is not called here.
+        AuthenticationMiddleware(Response(), backend)
+    except TypeError as error:
+        raise TypeError(str(error).replace("backend", setting, 1)) from None
 
 
 def schemes_of(backend: object, token_url: str | None) -> tuple[Scheme, ...]:
