@@ -59,7 +59,8 @@ class Authenticated(Generic[UserT]):
     once for each connection. An `AuthenticationError` of a dependency or endpoint that comes after
     it is answered like one of the backend.
 
-    Given for a whole app it lets everybody log in at a `login_router`, where it returns None.
+    Given for a whole app it lets everybody log in at a `login_router`, where it returns None. So a
+    dependency of the whole app that reads the user has to expect None.
 
     Alone it adds the header fields of the backend's `vary` to `Vary` of the responses that FastAPI
     makes of what an endpoint returns. `install` adds them to a `Response` that an endpoint returns

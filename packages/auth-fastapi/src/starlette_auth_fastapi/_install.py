@@ -65,7 +65,7 @@ class _Middleware:
         self._asking = AuthenticationMiddleware(
             app, backend, _json_response, on_invalid=on_invalid, observer=observer
         )
-        # A login is asked by nobody. Swagger UI sends a header with it that stands for its client.
+        # For a login: Swagger UI sends a header with it that stands for its client, not for a user.
         self._not_asking = AuthenticationMiddleware(app, _Nobody(), _json_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -127,8 +127,8 @@ def _check_settings(passwords: object, tokens: object, path: object, expires_in:
 
 @asynccontextmanager
 async def _documenting(app: object) -> AsyncIterator[None]:
-    # FastAPI writes an empty map of scopes for the password flow, which knows no operation. A
-    # router meets its app when that starts.
+    # FastAPI leaves the scopes of the password flow empty, since a scheme does not know which
+    # scopes the operations ask for. A router gets to know its app when the app starts.
     if not isinstance(app, FastAPI):
         yield
         return
@@ -148,7 +148,7 @@ class _Login:
         self._ask = AuthenticationMiddleware(_nothing, passwords, _remember)
         self._tokens = tokens
         self._expires_in = expires_in
-        # The header fields by which somebody could be known who sent a wrong password.
+        # The header fields that could authenticate somebody who sent a wrong password.
         self._ignored = {b"authorization", b"cookie", b"proxy-authorization"}
         self._ignored |= {name.lower().encode("ascii") for name in vary_of(passwords)}
 

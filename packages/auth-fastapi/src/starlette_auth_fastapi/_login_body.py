@@ -1,7 +1,7 @@
 """Reads the body of a login: a form, or JSON.
 
-It is done here and not by FastAPI, whose answer to a malformed body is none of RFC 6749, shows the
-password again, and for forms takes a package more.
+FastAPI does not read the body: its answer to a malformed one is not an answer of RFC 6749 and shows
+the password again, and for forms it needs one more package.
 """
 
 import json
