@@ -42,6 +42,7 @@ def parts(release: str) -> list[Part]:
         Part("Per request", "per_request.py", ["release"], release),
         Part("Stored tokens", "stored_tokens.py"),
         Part("Sessions", "sessions.py"),
+        Part("JWTs", "jwts.py"),
         Part("Throttle", "throttle.py"),
         Part("Repeated Basic", "caching.py"),
         Part("Growth", "growth.py"),

@@ -132,6 +132,14 @@ async def test_a_key_that_returns_no_text_is_an_error(key: Any) -> None:
         await guess(backend)
 
 
+@dataclasses.dataclass
+class Unhashable:
+    number: int
+
+    def __call__(self, conn: object, username: str | None) -> str | None:
+        return username and username[self.number]
+
+
 class Key:
     def __init__(self, number: int) -> None:
         self.number = number
@@ -162,12 +170,13 @@ def closing_over_nothing_yet() -> Any:
     "keys",
     [
         (Key(0), Key(1)),
+        (Unhashable(0), Unhashable(1)),
         (Key(0).method, Key(1).method),
         (partial(letter, 0), partial(letter, 1)),
         (partial(letter, 0, case=False), partial(letter, 1, case=False)),
         (lambda conn, username: username and username[0], Key(1)),
     ],
-    ids=map(str, range(5)),
+    ids=map(str, range(6)),
 )
 async def test_any_two_functions_count_apart(keys: tuple[Any, Any]) -> None:
     limits = [Limit(key, 1, per=MINUTE) for key in keys]

@@ -75,6 +75,16 @@ async def test_an_outage_is_limited_here_and_ends_by_itself(
         assert text not in caplog.text
 
 
+async def test_connections_that_were_idle_while_it_started_anew_are_not_an_outage(
+    own_redis: OwnRedis, backend: Throttled, caplog: pytest.LogCaptureFixture
+) -> None:
+    await at_once([lambda: guess(backend, "bob", "bobpwd")] * 50)
+    own_redis.stop()
+    own_redis.start()
+    assert await guesses(backend, 6) == [401] * 5 + [429]
+    assert warnings_of(caplog) == []
+
+
 async def test_what_hung_leaves_no_place_behind(
     own_redis: OwnRedis, backend: Throttled, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,7 +194,8 @@ async def test_a_key_of_another_type_is_an_outage(
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], [0], ["0", "1"], "OK", [0, 1], [9, 1], [1, 1], [2, 1], [3, 1, 1]]
+    "answer",
+    [None, [], [0], ["0", "1"], "OK", [0, 1], [9, 1], [1, 1], [2, 1], [2, 1, 9, 0], [3, 1, 1]],
 )
 async def test_an_answer_that_is_none_of_the_scripts_is_an_outage(
     own_redis: OwnRedis, passwords: Passwords, answer: Any
@@ -303,11 +314,15 @@ def test_a_client_of_another_loop_is_no_error(
     client = Redis(port=own_redis.port)
     store = RedisStore(client, secret=SECRET)
     backend = Throttled(Passwords(), *LIMITS, store=store)
-    first = asyncio.new_event_loop()
-    assert first.run_until_complete(guess(backend)) == 401
-    assert asyncio.run(guesses(backend, 6))[-1] == 429
-    first.run_until_complete(client.aclose())
-    first.close()
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    assert loops[0].run_until_complete(guess(backend)) == 401
+    assert loops[1].run_until_complete(guesses(backend, 6))[-1] == 429
+    # Each connection is closed in its own loop.
+    for loop in reversed(loops):
+        loop.run_until_complete(client.connection_pool.disconnect())
+        loop.run_until_complete(asyncio.sleep(0))
+    for loop in loops:
+        loop.close()
     assert len(warnings_of(caplog)) <= 1
 
 

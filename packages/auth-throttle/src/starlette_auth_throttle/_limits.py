@@ -68,7 +68,9 @@ class Limits:
         self._trust = None if trust is None else seconds(trust)
         names: dict[str, list[Key]] = {}
         self._limits: list[tuple[Limit, bytes, bytes]] = []
-        for limit in dict.fromkeys(limits):
+        for position, limit in enumerate(limits):
+            if limit in limits[:position]:
+                continue
             name = _name(limit.key)
             # Two keys of one name are told apart by their order, which all processes share.
             others = names.setdefault(name, [])

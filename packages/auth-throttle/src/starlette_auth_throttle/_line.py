@@ -90,7 +90,7 @@ class Line:
         reply: Reply = loop.create_future()
         reply.add_done_callback(lambda _: permits.release())
         reply.add_done_callback(_retrieve)
-        self._send(loop, script(keys, make_args()), reply)
+        self._send(loop, _twice(script, keys, make_args()), reply)
         return reply
 
     def _may_ask(self) -> bool:
@@ -158,6 +158,15 @@ class Line:
         if now >= self._log_at:
             self._log_at = now + _LOG_AGAIN
             _logger.warning("Redis is not used (%s): attempts are counted in this process", reason)
+
+
+async def _twice(script: Script, keys: Sequence[bytes], args: Sequence[Any]) -> Any:
+    # A connection that was idle while Redis started anew fails at its first use. Neither script
+    # does more where it runs twice.
+    try:
+        return await script(keys, args)
+    except Exception:  # noqa: BLE001 - the second time it counts
+        return await script(keys, args)
 
 
 def _is_numbers(answer: object) -> bool:

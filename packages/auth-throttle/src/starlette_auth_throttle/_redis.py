@@ -213,7 +213,7 @@ class RedisStore:
                 return more
             if kind == REFUSED and more:
                 raise TooManyAttempts(retry_after=retry_after(more[0] / _MILLION, slots))
-            if kind == BLOCKED and len(more) == 2:
+            if kind == BLOCKED and len(more) == 2 and 0 <= more[0] < len(slots):
                 slot = slots[more[0]]
                 return slot.pair if more[1] else slot.shared
             if kind != LATE:
