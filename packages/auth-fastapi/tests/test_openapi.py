@@ -270,7 +270,20 @@ class TestMistakes:
         with pytest.raises(TypeError, match="openapi_scheme of Own must return a mapping"):
             Authenticated(Own("basic"))
 
-    @pytest.mark.parametrize("described", [{}, {"type": "http"}, {"type": "magic"}])
+    def test_hook_that_is_async(self) -> None:
+        class Later(Own):
+            async def openapi_scheme(self) -> Any:  # type: ignore[override]  # the mistake
+                raise NotImplementedError
+
+        # Nor is it left with a warning that it was never awaited, which is an error here.
+        with pytest.raises(TypeError, match="openapi_scheme of Later must return a mapping"):
+            Authenticated(Later(BASIC))
+
+    @pytest.mark.parametrize(
+        "described",
+        [{}, {"type": "http"}, {"type": "magic"}, {**BASIC, "x-made-by": object()}],
+        ids=["empty", "half", "unknown", "not-json"],
+    )
     def test_what_is_not_a_scheme(self, described: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="openapi_scheme of Own"):
             Authenticated(Own(described))
