@@ -222,5 +222,6 @@ def _refusing(conn: HTTPConnection) -> Iterator[None]:
         refused = refusal(conn, error)
     else:
         return
-    # Raised out of the handler: the frames of the error may hold credentials.
-    raise quieted(conn.scope, refused)
+    # Not chained: the frames of the error may hold credentials. The exit stack of FastAPI is still
+    # handling the error, so that it does not suffice to have left the handler above.
+    raise quieted(conn.scope, refused) from None
