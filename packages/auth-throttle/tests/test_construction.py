@@ -71,7 +71,7 @@ def test_a_limit_is_frozen_and_equal_to_its_like() -> None:
         (Passwords(), (LIMIT,), {"trust": timedelta()}, ValueError, "trust must be positive"),
         (Passwords(), (LIMIT,), {"trust": -MINUTE}, ValueError, "trust must be positive"),
         (Passwords(), (LIMIT,), {"trust": 30}, TypeError, "trust must be a timedelta"),
-        (Passwords(), (LIMIT,), {"store": MemoryStore}, TypeError, "store must be"),
+        (Passwords(), (LIMIT,), {"store": MemoryStore}, TypeError, "got the class MemoryStore"),
         (Passwords(), (LIMIT,), {"store": {}}, TypeError, "store must be"),
     ],
     ids=map(str, range(10)),
@@ -117,6 +117,10 @@ def test_redis_store(client: Any, options: Any, error: type[Exception], text: st
     with pytest.raises(error, match=text) as caught:
         RedisStore(client, **{"secret": SECRET, **options})
     assert "xxxx" not in str(caught.value)
+
+
+def test_any_text_is_a_prefix() -> None:
+    RedisStore(CLIENT, secret=SECRET, prefix="\ud800")
 
 
 def test_the_signature_is_that_of_the_class_itself() -> None:

@@ -88,7 +88,7 @@ class RedisStore:
             raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
         self._begin_script, self._end_script = _scripts(client)
         self._secret = secret
-        self._prefix = f"{{{prefix}}}".encode()
+        self._prefix = f"{{{prefix}}}".encode("utf-8", "surrogatepass")
         self._timeout = timeout
         pool = getattr(client, "connection_pool", None)
         self._line = Line(getattr(pool, "max_connections", None), timeout)
