@@ -19,7 +19,7 @@ from throttle_backends import (
     guesses,
 )
 
-from starlette_auth_core import AuthenticationUnavailable, InvalidCredentials
+from starlette_auth_core import AuthenticationUnavailable, InvalidCredentials, TooManyAttempts
 from starlette_auth_throttle import (
     Limit,
     MemoryStore,
@@ -124,6 +124,19 @@ async def test_of_two_failures_the_one_that_counts_stays(
     )
     assert await guess(backend, password="alicepwd") == 200
     assert await guesses(other, 2, "bob") == [401, 429]
+
+
+async def test_a_failure_that_does_not_count_any_more_is_refused_beside_others(
+    store: Store, passwords: Passwords
+) -> None:
+    backend = Throttled(passwords, Limit(by_username, 1, per=timedelta(seconds=1)), store=store)
+    conn = connection(basic("alice", "wrong"))
+    assert await answer(backend, conn) == 401
+    await anyio.sleep(1.01)
+    assert await guess(backend) == 401
+    with pytest.raises(TooManyAttempts) as caught:
+        await backend.authenticate(conn)
+    assert caught.value.retry_after == 1
 
 
 async def test_right_logins_at_once_side_by_side(store: Store, passwords: Passwords) -> None:
