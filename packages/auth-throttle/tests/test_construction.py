@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial, wraps
 from typing import Any
 
 import pytest
@@ -189,6 +189,40 @@ async def test_any_two_functions_count_apart(keys: tuple[Any, Any]) -> None:
     assert await guess(backend, "ba") == 401
     assert await guess(backend, "ac") == 429
     assert await guess(backend, "xa") == 429
+
+
+def first(conn: object, username: str | None) -> str | None:
+    return username and username[0]
+
+
+def second(conn: object, username: str | None) -> str | None:
+    return username and username[1]
+
+
+def swapped(key: Any) -> Any:
+    @wraps(key)
+    def decorated(conn: object, username: str | None) -> Any:
+        return key(conn, username and username[::-1])
+
+    return decorated
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "keys",
+    [
+        (first, swapped(first)),
+        (swapped(first), swapped(second)),
+        (cache(first), cache(second)),
+        (first, cache(first)),
+    ],
+    ids=map(str, range(4)),
+)
+async def test_functions_of_two_throttled_count_apart(keys: tuple[Any, Any]) -> None:
+    store = MemoryStore()
+    for key in keys:
+        backend = Throttled(Passwords(), Limit(key, 1, per=MINUTE), store=store)
+        assert await guess(backend, "aa") == 401
 
 
 @pytest.mark.anyio

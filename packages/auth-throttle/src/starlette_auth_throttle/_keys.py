@@ -33,6 +33,9 @@ _IPV4_INSIDE = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("6
 def by_username(conn: HTTPConnection | None, username: str | None) -> str | None:
     """Count by account: the claimed user name, whoever sends it.
 
+    Where `Alice` and `alice` are two accounts, write a key of your own: the success of one clears
+    the failures of the other.
+
     Args:
         conn: The request or WebSocket, which is not looked at.
         username: The claimed user name.

@@ -24,12 +24,13 @@ __all__ = ["Throttled"]
 class Throttled(AuthBackend[Any]):
     """Refuses attempts after too many failures, before a password is hashed.
 
-    Put it around a backend, `MultiAuth` too. Only `Authorization: Basic` is counted: tokens and
-    sessions can't be guessed, and pass whatever has failed. An attempt counts for each limit whose
-    key is not None, under all of the limits or under none. Where one refuses, the answer is
-    `TooManyAttempts` (429 with `Retry-After`), for right and wrong passwords and for known and
-    unknown users. Attempts that are sent at once wait for each other, at most 10 seconds, so that
-    no burst is answered more often than a limit says.
+    Put it around a backend, `MultiAuth` too. Put one around an `AnyOf`, not one around each of its
+    backends: the failure of the first counts until the second has succeeded. Only `Authorization:
+    Basic` is counted: tokens and sessions can't be guessed, and pass whatever has failed. An
+    attempt counts for each limit whose key is not None, under all of the limits or under none.
+    Where one refuses, the answer is `TooManyAttempts` (429 with `Retry-After`), for right and wrong
+    passwords and for known and unknown users. Attempts that are sent at once wait for each other,
+    at most 10 seconds, so that no burst is answered more often than a limit says.
 
     A failure is an error of the status 401. An attempt that could not be checked is given back. A
     success clears the account's failures that its own attempt was counted with, and none of an
