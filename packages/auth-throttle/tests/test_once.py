@@ -214,6 +214,29 @@ async def test_asked_at_the_same_time_nothing_is_left_behind(
     assert await guess(first, "bob", "bobpwd") == 200
 
 
+async def test_asked_at_the_same_time_both_may_succeed(store: Store, passwords: Passwords) -> None:
+    backend = Throttled(passwords, Limit(by_username, 2, per=MINUTE), store=store, trust=None)
+    conn = connection(basic("alice", "alicepwd"))
+    passwords.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(guess, backend, "alice", "alicepwd")
+        tasks.start_soon(guess, backend, "alice", "alicepwd")
+        while passwords.hashed < 2:  # noqa: ASYNC110 - it has no event
+            await anyio.sleep(0.001)
+        statuses: list[int] = []
+
+        async def keep() -> None:
+            statuses.append(await answer(backend, conn))
+
+        # Both wait for the places of other logins.
+        tasks.start_soon(keep)
+        tasks.start_soon(keep)
+        await anyio.sleep(0.05)
+        passwords.gate.set()
+    assert statuses == [200, 200]
+    assert await guesses(backend, 3) == [401, 401, 429]
+
+
 async def test_backends_that_hold_each_other_are_found_once(passwords: Passwords) -> None:
     circle = FirstRight(passwords)
     circle.backends = (passwords, circle)
