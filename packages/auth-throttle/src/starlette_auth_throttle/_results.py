@@ -32,6 +32,9 @@ class Results:
         # The schemes of those that ask somebody, in the order in which they are asked.
         leaves = [each for each in walk(backend) if not inner_of(each)]
         self._schemes = [_scheme_of(each) for each in leaves]
+        #: Whether one may read more of a header than was counted. Whatever it answers to malformed
+        #: credentials would say whether the password in them is right.
+        self.may_read_more = _SILENT in self._schemes
         # Where one alone may say nothing, what says nothing is its.
         self._is_plain = self._schemes.count(_SILENT) <= 1 and _BASIC not in self._schemes
 
@@ -49,7 +52,6 @@ class Results:
         said = getattr(credentials, "scheme", _SILENT)
         scheme = said.lower() if isinstance(said, str) else _SILENT
         if header.malformed:
-            # A lenient backend may read more than was counted: by that way nobody logs in.
             return Outcome.FAILURE if scheme in (_BASIC, _SILENT) else Outcome.GIVEN_BACK
         if scheme == _BASIC or (scheme == _SILENT and self._is_basic(user, header)):
             return Outcome.SUCCESS

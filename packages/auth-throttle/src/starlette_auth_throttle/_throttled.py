@@ -54,7 +54,8 @@ class Throttled(AuthBackend[Any]):
     Args:
         backend: The backend, ours or Starlette's. Its header is read with the `fallback_charset` of
             the backends that it wraps in `backend` or `backends`: one that reads another charset
-            must say so there. Credentials that are malformed never succeed.
+            must say so there. Credentials that are malformed never succeed, and a backend that is
+            not made of core's is not asked about them.
         *limits: The limits. Equal limits of several `Throttled` over one store count together.
         store: Where attempts are counted. None: a `MemoryStore` of its own.
         trust: How long a success makes an address trusted. None: none is.
@@ -105,6 +106,9 @@ class Throttled(AuthBackend[Any]):
             return await self.backend.authenticate(conn)
         counted = Counted.of(conn, self._store, header.identity)
         held = await counted.enter(self._limits.slots(conn, header.usernames))
+        if header.malformed and self._results.may_read_more:
+            await counted.leave(held, Outcome.FAILURE)
+            raise InvalidCredentials
         try:
             result = await self.backend.authenticate(conn)
             outcome = self._results.outcome(result, header)
