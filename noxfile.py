@@ -67,7 +67,10 @@ STRICT = {"PYTHONWARNINGS": "error"}
 # Test modules that `quick` leaves out: they start processes, or hash at the settings of today.
 SLOW = {
     "auth-core": ["test_servers.py"],
-    "auth-hashers": ["test_cli.py", "test_migration.py", "test_passlib.py", "test_workers.py"],
+    "auth-hashers": [
+        *("test_cli.py", "test_formats.py", "test_migration.py", "test_passlib.py"),
+        *("test_workers.py", "test_wrap_command.py", "test_wrapped.py"),
+    ],
     "auth-orm": ["test_kill.py"],
     "auth-sqlalchemy": ["test_kill.py"],
     "auth-toolkit": ["test_documented_examples.py", "test_release_0_5_0_hashes.py"],

@@ -37,14 +37,17 @@ class Part:
 def parts(release: str) -> list[Part]:
     return [
         Part("Hashing overhead", "hashing.py"),
+        Part("Failed logins amid a migration", "migration.py"),
         Part("Login storm", "storm.py", [release]),
         Part("Per request", "per_request.py", ["main"]),
         Part("Per request", "per_request.py", ["release"], release),
         Part("Stored tokens", "stored_tokens.py"),
         Part("Sessions", "sessions.py"),
+        Part("JWTs", "jwts.py"),
         Part("Throttle", "throttle.py"),
         Part("Repeated Basic", "caching.py"),
         Part("Growth", "growth.py"),
+        Part("Files of hashes", "stored_hashes.py"),
         Part("Import time and footprint", "footprint.py"),
     ]
 

@@ -50,6 +50,17 @@ async def answer(auth: JWTAuth, kid: str | None = "one", **changes: Any) -> int:
     return refusal.status_code
 
 
+class Statuses(list[int]):
+    """The statuses of those who ask a backend, in the order of their answers."""
+
+    def __init__(self, auth: JWTAuth) -> None:
+        super().__init__()
+        self._auth = auth
+
+    async def ask(self, kid: str = "one") -> None:
+        self.append(await answer(self._auth, kid))
+
+
 class TestConstruction:
     def test_fetches_nothing(self, issuer: Issuer) -> None:
         keys = JWKS(issuer.keys_url)
@@ -168,14 +179,11 @@ class TestOneFetch:
     async def test_serves_200_simultaneous_first_requests(self, issuer: Issuer) -> None:
         auth = backend(JWKS(issuer.keys_url))
         issuer.is_open.clear()
-        statuses: list[int] = []
-
-        async def ask(kid: str) -> None:
-            statuses.append(await answer(auth, kid))
+        statuses = Statuses(auth)
 
         async with anyio.create_task_group() as group:
             for number in range(200):
-                group.start_soon(ask, "one" if number % 2 else f"unknown-{number}")
+                group.start_soon(statuses.ask, "one" if number % 2 else f"unknown-{number}")
             await issuer.was_asked()
             await anyio.wait_all_tasks_blocked()
             issuer.is_open.set()
@@ -187,10 +195,7 @@ class TestOneFetch:
         auth = backend(keys)
         issuer.fail()
         issuer.is_open.clear()
-        statuses: list[int] = []
-
-        async def ask() -> None:
-            statuses.append(await answer(auth))
+        statuses = Statuses(auth)
 
         async def refresh() -> None:
             with pytest.raises(AuthenticationUnavailable):
@@ -199,7 +204,7 @@ class TestOneFetch:
 
         async with anyio.create_task_group() as group:
             for _ in range(20):
-                group.start_soon(ask)
+                group.start_soon(statuses.ask)
                 group.start_soon(refresh)
             await issuer.was_asked()
             await anyio.wait_all_tasks_blocked()
@@ -260,16 +265,13 @@ class TestOneFetch:
     async def test_waits_without_being_cancelled_by_those_who_leave(self, issuer: Issuer) -> None:
         auth = backend(JWKS(issuer.keys_url))
         issuer.is_open.clear()
-        statuses: list[int] = []
-
-        async def ask() -> None:
-            statuses.append(await answer(auth))
+        statuses = Statuses(auth)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(ask)
+            group.start_soon(statuses.ask)
             await issuer.was_asked()
             async with anyio.create_task_group() as leaving:
-                leaving.start_soon(ask)
+                leaving.start_soon(statuses.ask)
                 await anyio.wait_all_tasks_blocked()
                 leaving.cancel_scope.cancel()
             issuer.is_open.set()
@@ -396,17 +398,14 @@ class TestOldKeys:
         clock.advance(601)
         issuer.keys = [public_jwk(key_for("ES256", "other"), kid="one")]
         issuer.is_open.clear()
-        statuses: list[int] = []
-
-        async def ask() -> None:
-            statuses.append(await answer(auth))
+        statuses = Statuses(auth)
 
         async with anyio.create_task_group() as group:
             assert issuer.has_asked.acquire(timeout=1)
-            group.start_soon(ask)
+            group.start_soon(statuses.ask)
             await issuer.was_asked()
             for _ in range(10):
-                await ask()
+                await statuses.ask()
             assert statuses == [200] * 10
             issuer.is_open.set()
         # The one that waited is answered by the new keys.
@@ -578,14 +577,11 @@ class TestAnUnknownKid:
         issuer.keys.append(public_jwk(key_for("ES256"), kid="two"))
         issuer.is_open.clear()
         assert issuer.has_asked.acquire(timeout=1)
-        statuses: list[int] = []
-
-        async def ask(kid: str) -> None:
-            statuses.append(await answer(auth, kid))
+        statuses = Statuses(auth)
 
         async with anyio.create_task_group() as group:
             for number in range(20):
-                group.start_soon(ask, "two" if number % 2 else f"x{number}")
+                group.start_soon(statuses.ask, "two" if number % 2 else f"x{number}")
             await issuer.was_asked()
             # A known kid never waits for it.
             for _ in range(5):
@@ -623,15 +619,12 @@ class TestAnUnknownKid:
         issuer.keys.append(public_jwk(key_for("ES256"), kid="two"))
         issuer.is_open.clear()
         assert issuer.has_asked.acquire(timeout=1)
-        statuses: list[int] = []
-
-        async def ask(kid: str) -> None:
-            statuses.append(await answer(auth, kid))
+        statuses = Statuses(auth)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(ask, "one")
+            group.start_soon(statuses.ask, "one")
             await issuer.was_asked()
-            group.start_soon(ask, "two")
+            group.start_soon(statuses.ask, "two")
             await anyio.wait_all_tasks_blocked()
             assert statuses == []
             issuer.is_open.set()

@@ -135,6 +135,15 @@ class TestAValidToken:
     async def test_may_hold_any_text(self) -> None:
         assert await is_valid(make_token(claims=good_claims(sub="ünï 🙂")))
 
+    @pytest.mark.parametrize(
+        "value",
+        [b"[" * 499 + b"]" * 499, b"[" + b"{}," * 999 + b"{}]"],
+        ids=["deep", "many"],
+    )
+    async def test_may_hold_many_brackets(self, value: bytes) -> None:
+        claims = as_json(good_claims())[:-1] + b',"x":' + value + b"}"
+        assert await is_valid(make_token(claims=claims))
+
     @pytest.mark.parametrize("members", [{"b64": True}, {"kid": ""}, {"x": [1, {"y": None}]}])
     async def test_may_hold_more_in_its_header(self, members: dict[str, Any]) -> None:
         assert await is_valid(make_token(header=good_header(**members)))
@@ -301,6 +310,8 @@ WRONG_JSON: dict[str, bytes] = {
     "repeated-escaped": b'"x":1,"\\u0078":1',
     "deep": b'"x":' + b"[" * 5500 + b"]" * 5500,
     "deep-objects": b'"x":' + b'{"y":' * 2000 + b"1" + b"}" * 2000,
+    # Deeper than the limit, and not deeper than Python's parser goes.
+    "rather-deep": b'"x":' + b"[" * 500 + b"]" * 500,
     "digits": b'"x":' + b"9" * 5000,
     "comma": b'"x":1,',
     "comment": b'"x":1/**/',
@@ -615,6 +626,14 @@ class TestFindUser:
 
         with pytest.raises(TypeError, match="was not awaited"):
             await Users(later()).authenticate(connection(make_token()))
+
+    async def test_must_be_async(self) -> None:
+        class Sync(Users):
+            def find_user(self, claims: Mapping[str, Any]) -> Any:
+                return {"name": MARK}
+
+        with pytest.raises(TypeError, match="find_user returned an object of the class dict"):
+            await Sync().verify(make_token())
 
     async def test_raises_its_own_errors(self) -> None:
         with pytest.raises(LookupError):

@@ -181,7 +181,13 @@ class BaseJWTAuth(BaseBearerAuth[UserT]):
 
     async def _find_user(self, claims: Mapping[str, Any]) -> Any:
         try:
-            return await self.find_user(claims)
+            pending = self.find_user(claims)
+            if not hasattr(pending, "__await__"):
+                raise TypeError(
+                    f"find_user returned an object of the class {type(pending).__qualname__}, "
+                    "which can't be awaited: define it with `async def`"
+                )
+            return await pending
         except TimeoutError:
             logger.error("Authentication is unavailable: find_user raised a TimeoutError")  # noqa: TRY400 - a traceback may hold a claim
         # Raised out of the handler: the text of that error may hold a claim.

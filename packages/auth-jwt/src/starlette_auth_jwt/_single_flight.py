@@ -31,8 +31,9 @@ class SingleFlight:
     def __init__(self, work: Callable[[], Awaitable[bool]], limit: float) -> None:
         self._work = work
         self._limit = limit
-        # Held for moments: requests of other event loops are in other threads.
-        self._lock = threading.Lock()
+        # Held for moments: requests of other event loops are in other threads. The one who holds it
+        # may get it again, since the garbage collector can end abandoned work at any moment.
+        self._lock = threading.RLock()
         self._flight: _Flight | None = None
 
     def is_under_way(self) -> bool:
