@@ -218,16 +218,16 @@ async def test_asked_at_the_same_time_both_may_succeed(store: Store, passwords: 
     backend = Throttled(passwords, Limit(by_username, 2, per=MINUTE), store=store, trust=None)
     conn = connection(basic("alice", "alicepwd"))
     passwords.gate = anyio.Event()
+    statuses: list[int] = []
+
+    async def keep() -> None:
+        statuses.append(await answer(backend, conn))
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(guess, backend, "alice", "alicepwd")
         tasks.start_soon(guess, backend, "alice", "alicepwd")
         while passwords.hashed < 2:  # noqa: ASYNC110 - it has no event
             await anyio.sleep(0.001)
-        statuses: list[int] = []
-
-        async def keep() -> None:
-            statuses.append(await answer(backend, conn))
-
         # Both wait for the places of other logins.
         tasks.start_soon(keep)
         tasks.start_soon(keep)
