@@ -47,6 +47,7 @@ def parts(release: str) -> list[Part]:
         Part("Throttle", "throttle.py"),
         Part("Repeated Basic", "caching.py"),
         Part("Growth", "growth.py"),
+        Part("Files of hashes", "stored_hashes.py"),
         Part("Import time and footprint", "footprint.py"),
     ]
 

@@ -12,7 +12,7 @@ import functools
 import re
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,10 +46,11 @@ __all__ = [
     "MAX_SCRYPT_MEMORY",
     "Algorithm",
     "cost_kind",
+    "exceeds",
     "find_algorithm",
-    "find_matches",
+    "get_handler",
     "is_unsalted",
-    "is_variant",
+    "is_wrapper",
     "load_algorithm",
     "scrypt_memory",
     "scrypt_work",
@@ -222,9 +223,12 @@ class Algorithm(Verifier):
         stored = _parse(self.handler, hashed)
         if stored is None:
             return None
-        costs = {**stored.costs, "work": self._work(stored.costs)}
-        within = all(cost <= self.max_costs.get(name, cost) for name, cost in costs.items())
-        return stored if within else None
+        return stored if self.is_within(stored.costs) else None
+
+    def is_within(self, costs: Mapping[str, int]) -> bool:
+        """Return whether a stored hash of *costs* is computed, and not refused."""
+        costs = {**costs, "work": self._work(costs)}
+        return all(cost <= self.max_costs.get(name, cost) for name, cost in costs.items())
 
     def _compute(self, secret: str, parsed: Stored) -> bool:
         return bool(_call(self.handler.verify, secret, parsed.hashed))
@@ -293,7 +297,7 @@ def load_algorithm(
     return Algorithm(name, handler, costs, ceilings, arguments)
 
 
-def find_algorithm(name: object) -> str:
+def find_algorithm(name: object, others: Iterable[str] = ()) -> str:
     """Return *name* if a stored hash of that name can be verified.
 
     What passlib registers as a password hash can, but for plain text, disabled accounts, what can
@@ -307,7 +311,7 @@ def find_algorithm(name: object) -> str:
         raise TypeError(f"algorithm must be the name of one, a str, not {name!r}")
     names = registry.list_crypt_handlers()
     if name not in names:
-        close = difflib.get_close_matches(name, names)
+        close = difflib.get_close_matches(name, [*names, *others])
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"unknown algorithm {name!r}: passlib.hash has no such name{hint}")
     with _quietly():
@@ -321,16 +325,6 @@ def find_algorithm(name: object) -> str:
     return name
 
 
-def find_matches(hashed: str) -> dict[str, Mapping[str, int]]:
-    """Return the algorithms that *hashed* may be of, and what it costs then.
-
-    It is parsed and not computed; only Argon2 needs its extra for that.
-    """
-    with _quietly():
-        costs = {name: _costs_of(handler, hashed) for name, handler in _accepted().items()}
-    return {name: cost for name, cost in costs.items() if cost is not None}
-
-
 @functools.cache
 def _accepted() -> Mapping[str, Any]:
     handlers = {}
@@ -340,10 +334,14 @@ def _accepted() -> Mapping[str, Any]:
     return handlers
 
 
-def is_variant(name: str, hashed: str) -> bool:
-    """Return whether *hashed* is of a weaker kind than is made today; see `Stored.variant`."""
-    stored = _parse(_accepted()[name], hashed)
-    return stored is not None and stored.variant
+def get_handler(name: str) -> Any:
+    """Return passlib's own class or wrapper, which parses without the package that computes it."""
+    return registry.get_crypt_handler(name)
+
+
+def is_wrapper(handler: Any) -> bool:
+    """Return whether *handler* puts something before the strings of another one."""
+    return isinstance(handler, PrefixWrapper)
 
 
 def is_unsalted(name: str) -> bool:
@@ -397,8 +395,6 @@ def _parse(handler: Any, hashed: str) -> Stored | None:
         digest = parsed.checksum
         if not digest or (isinstance(digest, str) and not digest.isascii()):
             return None
-        if "block_size" in costs and scrypt_memory(costs) > MAX_SCRYPT_MEMORY:
-            return None
         if "memory_cost" not in costs:
             return Stored(whole, costs)
         lanes = costs["parallelism"]
@@ -434,6 +430,13 @@ def scrypt_work(costs: Mapping[str, int]) -> int:
     """Return what scrypt costs in all: N times r times p, with an N of 8 at least."""
     n = 2 ** max(_LEAST_LOG2_N, min(costs["rounds"], 64))
     return int(n * costs["block_size"] * costs["parallelism"])
+
+
+def exceeds(costs: Mapping[str, int], max_costs: Mapping[str, int]) -> bool:
+    """Return whether *costs* are above *max_costs*, or above what can be computed at all."""
+    if "block_size" in costs and scrypt_memory(costs) > MAX_SCRYPT_MEMORY:
+        return True
+    return any(cost > max_costs.get(name, cost) for name, cost in costs.items())
 
 
 def scrypt_memory(costs: Mapping[str, int]) -> int:
