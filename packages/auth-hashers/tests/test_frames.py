@@ -32,6 +32,7 @@ from starlette_auth_hashers import (
     _passlib,
     waiting,
 )
+from starlette_auth_hashers._formats import Format
 
 pytestmark = pytest.mark.anyio
 
@@ -86,23 +87,24 @@ MAKERS: list[BaseHasher] = [
 ]
 
 
-def make_cheap_werkzeug() -> LegacyHasher:
-    """Make one for which an unknown user costs next to nothing."""
-    hasher = LegacyHasher("werkzeug")
-    hasher._verifier.today = f"scrypt:2:8:1$salt${128 * '0'}"  # type: ignore[misc] # not passlib's
-    return hasher
+def legacy(name: str, hashed: str) -> tuple[LegacyHasher, str]:
+    """Return a hasher for which an unknown user costs no more than *hashed*, and *hashed*."""
+    hasher = LegacyHasher(name)
+    assert isinstance(hasher._verifier, Format)
+    hasher._verifier.today = hashed
+    return hasher, hashed
 
 
 STORED = [
     *((hasher, hasher.make_sync(PASSWORD)) for hasher in MAKERS),
     (LegacyHasher("hex_sha256"), "0" * 64),
     (LegacyHasher("ldap_salted_sha256"), "{SSHA256}" + 48 * "A"),
-    (make_cheap_werkzeug(), f"pbkdf2:sha256:1$salt${64 * '0'}"),
-    (make_cheap_werkzeug(), f"scrypt:2:8:1$salt${128 * '0'}"),
-    (make_cheap_werkzeug(), f"sha256$salt${64 * '0'}"),
-    (LegacyHasher("wordpress"), "$P$5abcdefgh" + 22 * "."),
-    (LegacyHasher("spring"), "{sha256}" + 80 * "0"),
-    (LegacyHasher("dovecot"), "{PLAIN-MD5}" + 32 * "0"),
+    legacy("werkzeug", f"pbkdf2:sha256:1$salt${64 * '0'}"),
+    legacy("werkzeug", f"scrypt:2:8:1$salt${128 * '0'}"),
+    legacy("werkzeug", f"sha256$salt${64 * '0'}"),
+    legacy("wordpress", "$P$5abcdefgh" + 22 * "."),
+    legacy("spring", "{sha256}" + 80 * "0"),
+    legacy("dovecot", "{PLAIN-MD5}" + 32 * "0"),
     (WrappedHasher(PBKDF2, LegacyHasher("hex_md5")), "$wrapped$hex_md5$$x"),
     (MultiHasher([PBKDF2, LegacyHasher("hex_sha256")]), "0" * 64),
     (CachingHasher(MultiHasher([PBKDF2, ARGON2]), ttl=1, max_entries=1), "!"),

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, ClassVar, NoReturn, TypeVar, cast
 
 from . import _workers
 from ._base import BaseHasher, require_text
@@ -61,7 +61,7 @@ class CachingHasher(BaseHasher):
         ValueError: If a number is not above 0.
     """
 
-    _measured_within = True
+    _measured_within: ClassVar[bool] = True
 
     def __init__(self, hasher: BaseHasher, *, ttl: float, max_entries: int) -> None:
         if not isinstance(hasher, BaseHasher):

@@ -7,7 +7,7 @@ machine of 64 cores may have half a one.
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = ["cpu_quota", "usable_cores"]
@@ -22,9 +22,9 @@ def usable_cores() -> int:
 
 def _process_cpu_count() -> int | None:
     """Do as `os.process_cpu_count` of Python 3.13 does: it honours `-X cpu_count`, too."""
-    if hasattr(os, "process_cpu_count"):
-        count: int | None = os.process_cpu_count()
-        return count
+    count: Callable[[], int | None] | None = getattr(os, "process_cpu_count", None)
+    if count is not None:
+        return count()
     ignored = sys.flags.ignore_environment
     setting = _option("cpu_count") or ("" if ignored else os.environ.get("PYTHON_CPU_COUNT", ""))
     if setting.isdecimal() and int(setting) > 0:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ._base import BaseHasher, require_text
 from ._pacing import settle
@@ -54,7 +55,7 @@ class MultiHasher(BaseHasher):
         ValueError: If it is empty, or the first one can't make hashes.
     """
 
-    _measured_within = True
+    _measured_within: ClassVar[bool] = True
 
     def __init__(self, hashers: Iterable[BaseHasher]) -> None:
         self.hashers: tuple[BaseHasher, ...] = tuple(hashers)

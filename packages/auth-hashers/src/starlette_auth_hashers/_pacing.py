@@ -180,7 +180,7 @@ def attempt(hasher: Paced, secret: str, check: Callable[[], T]) -> tuple[T, floa
     started = clock.processor_time()
     try:
         outcome = check()
-        if outcome is True or (isinstance(outcome, tuple) and outcome[0] is True):
+        if _is_right(outcome):
             return outcome, 0.0
         if not current.computed and hasher._measured_within:
             hasher.dummy_verify_sync(secret)
@@ -192,6 +192,10 @@ def attempt(hasher: Paced, secret: str, check: Callable[[], T]) -> tuple[T, floa
         spent = min(max(spent, 0.0), _MAX_VARIATION * current.expected)
     lacking = max(0.0, hasher._highest_cost(secret, makes=True) - spent)
     return outcome, lacking * slowdown()
+
+
+def _is_right(outcome: object) -> bool:
+    return outcome is True or (isinstance(outcome, tuple) and outcome[0] is True)
 
 
 def settle(hasher: Paced, secret: str, check: Callable[[], T]) -> T:

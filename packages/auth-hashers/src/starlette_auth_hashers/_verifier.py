@@ -63,6 +63,7 @@ class Verifier(ABC):
         if self.why_never(secret) is not None:
             logger.info("A password was refused: %s can't take it", self.name)
             return None
+        parsed: Any = None
         failed: HasherUnavailable | None = None
         try:
             parsed = self._parse(hashed)
@@ -87,6 +88,7 @@ class Verifier(ABC):
         Raises:
             HasherUnavailable: If the machine can't compute it now.
         """
+        parsed: Any = None
         failed: HasherUnavailable | None = None
         try:
             parsed = self._parse(self.today)
@@ -117,9 +119,9 @@ class Verifier(ABC):
     def _settings_of(self, parsed: Any) -> Hashable:
         """Return the settings that decide what *parsed* costs."""
 
+    @abstractmethod
     def _is_too_expensive(self, secret: str, parsed: Any) -> bool:
         """Return whether computing *parsed* would take longer than is reasonable."""
-        return False
 
     def _run(self, secret: str, parsed: Any) -> bool:
         """Compute a check, and learn what it costs."""
