@@ -37,6 +37,7 @@ class Part:
 def parts(release: str) -> list[Part]:
     return [
         Part("Hashing overhead", "hashing.py"),
+        Part("Failed logins amid a migration", "migration.py"),
         Part("Login storm", "storm.py", [release]),
         Part("Per request", "per_request.py", ["main"]),
         Part("Per request", "per_request.py", ["release"], release),
@@ -46,6 +47,7 @@ def parts(release: str) -> list[Part]:
         Part("Throttle", "throttle.py"),
         Part("Repeated Basic", "caching.py"),
         Part("Growth", "growth.py"),
+        Part("Files of hashes", "stored_hashes.py"),
         Part("Import time and footprint", "footprint.py"),
     ]
 

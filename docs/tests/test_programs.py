@@ -133,6 +133,8 @@ class TestFailedLogins:
             right = {"username": "alice", "password": "alicepwd"}
             assert client.post("/login", json=right).status_code == 429
             assert client.post("/login", json={}).status_code == 401
+            for body in (b"{", b"[]", b"\xff", b"[" * 100_000):
+                assert client.post("/login", content=body).status_code == 400
 
 
 class TestAuditLog:

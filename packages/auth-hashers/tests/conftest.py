@@ -90,16 +90,21 @@ class Clock(_pacing.Clock):
         paused: The seconds for which tasks should have.
         simulated: Whether processor time passes by `spend` alone: a thousandth of a second for each
             round of a counted hash.
+        slowdown: How many times longer than its processor time everything takes then.
     """
 
     def __init__(self) -> None:
         self.blocked: list[float] = []
         self.paused: list[float] = []
         self.simulated = False
+        self.slowdown = 1.0
         self._spent = 0.0
 
     def processor_time(self) -> float:
         return self._spent if self.simulated else super().processor_time()
+
+    def time(self) -> float:
+        return self._spent * self.slowdown if self.simulated else super().time()
 
     def spend(self, seconds: float) -> None:
         self._spent += seconds
@@ -123,6 +128,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(_pacing, "clock", clock)
     monkeypatch.setattr(_pacing, "_measured", {})
+    monkeypatch.setattr(_pacing, "_recent", ())
     return clock
 
 

@@ -1,5 +1,7 @@
 """The command: audits hashes without printing one, and finds settings for a machine."""
 
+import gzip
+import itertools
 import json
 import os
 import re
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from starlette_auth_hashers import (
     PBKDF2Hasher,
     _cli,
 )
+from starlette_auth_hashers._audit import Report, audit_lines
 from starlette_auth_hashers._recommendation import inspect
 
 ARGON2 = (
@@ -36,7 +40,7 @@ HEX = "0123456789abcdef0123456789abcdef"
 ALL = [ARGON2, WEAK_ARGON2, PBKDF2, OLD_PBKDF2, BCRYPT, HEX]
 
 
-def run(*arguments: str, stdin: str | None = None) -> Any:
+def run(*arguments: str, stdin: str | bytes | None = None) -> Any:
     result = CliRunner().invoke(_cli.main, list(arguments), input=stdin)
     # Never a hash, whatever happens; nor a usable part of one.
     for hashed in ALL:
@@ -89,6 +93,7 @@ class TestAudit:
             ("pbkdf2:sha512:1000$salt$" + "0" * 128, "too weak"),
             ("pbkdf2:sha384:1000000$salt$" + "0" * 96, "not recommended"),
             (HEX, "no salt"),
+            ("$y$j9T$RyDtkEyIpGnCD32JTstuC.$" + "." * 43, "not recommended"),
         ],
     )
     def test_verdicts(self, hashed: str, verdict: str) -> None:
@@ -114,7 +119,8 @@ class TestAudit:
             assert report["total"] == 10
             counts = {(row["algorithm"], row["verdict"]): row["count"] for row in report["hashes"]}
             assert counts["argon2", "good"] == 2
-            assert counts["unknown", "no password hash"] == 3
+            assert counts["unknown", "of no kind known here"] == 2
+            assert counts["no password", "no password"] == 1
 
     def test_table(self) -> None:
         result = run("audit", stdin="\n".join(ALL * 1000))
@@ -209,8 +215,200 @@ class TestAudit:
         monkeypatch.setattr("rich.progress.open", refuse)
         assert run("audit", str(path)).exit_code == 2
 
-    def test_nothing_is_good(self) -> None:
-        assert run("audit", stdin="").exit_code == 0
+    @pytest.mark.parametrize("content", ["", "\n", " \n\r\n", "\ufeff"])
+    def test_nothing_is_not_good(self, content: str) -> None:
+        result = run("audit", stdin=content)
+
+        assert result.exit_code == 2
+        assert "no hash" in result.stderr
+
+
+class TestRows:
+    """Which rows are not good, and which kinds of files there are."""
+
+    @pytest.mark.parametrize("marker", ["!", "!!", "*", "*LK*", "*NP*", "!" + "aB3" * 13 + "x"])
+    def test_no_password(self, marker: str) -> None:
+        result = run("audit", "--json", stdin=f"{marker}\n{ARGON2}\n")
+
+        verdicts = {row["algorithm"]: row["verdict"] for row in findings(result)["hashes"]}
+        assert verdicts["no password"] == "no password"
+        assert result.exit_code == 0
+        assert run("audit", marker).exit_code == 0
+
+    @pytest.mark.parametrize(
+        "hashed",
+        ["grub.pbkdf2.sha512.10000." + 64 * "A" + "." + 128 * "A", "A" * 13, "A" * 24, "A" * 16],
+    )
+    def test_what_may_be_several_is_audited(self, hashed: str) -> None:
+        result = run("audit", "--json", stdin=f"{hashed}\n{BCRYPT}\n")
+
+        assert findings(result)["total"] == 2
+        assert result.exit_code == 1
+
+    def test_hash_of_grub_of_any_length(self) -> None:
+        for size in range(1, 80):
+            hashed = f"grub.pbkdf2.sha512.10000.{'AB' * size}.{'AB' * 64}"
+            assert inspect(hashed).algorithm == "grub_pbkdf2_sha512"
+
+    @pytest.mark.parametrize("padding", [" ", "\t", "   "])
+    def test_padded_hash_is_not_good(self, padding: str) -> None:
+        assert not BCryptHasher(rounds=4).verify_sync("secret", BCRYPT + padding)
+        result = run("audit", stdin=f"{BCRYPT}{padding}\n")
+
+        assert result.exit_code == 1
+        assert "padded" in result.stdout
+
+    def test_what_is_too_expensive_is_not_good(self) -> None:
+        assert inspect("$2b$31$" + "." * 53).verdict == "too expensive"
+
+    def test_older_kinds_of_argon2_are_not_good(self) -> None:
+        for kind in (ARGON2.replace("argon2id", "argon2i"), ARGON2.replace("v=19", "v=16")):
+            assert inspect(kind).verdict == "too weak"
+
+    def test_weak_rows_by_line(self) -> None:
+        lines = f"{ARGON2}\n\n{HEX}\n!\n{OLD_PBKDF2}\n{HEX}"
+        result = run("audit", "--weak", stdin=lines)
+
+        listed = [line for line in result.stdout.splitlines() if re.match("[0-9]+: ", line)]
+        assert [line.partition(":")[0] for line in listed] == ["3", "5", "6"]
+        assert listed[1] == "5: too weak: pbkdf2_sha256, rounds=29000"
+        report = findings(run("audit", "--weak", "--json", stdin=lines))
+        assert [row["line"] for row in report["weak"]] == [3, 5, 6]
+        assert report["weak"][0]["verdict"] == "no salt"
+        assert report["total"] == 5
+
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    def test_weak_rows_by_id(self, separator: str) -> None:
+        rows = [["id", "name", "hash"], ["7", "a", HEX], ["8", "b", BCRYPT], ["9", "c", ""]]
+        content = "\r\n".join(separator.join(row) for row in rows)
+        arguments = ("audit", "--column", "hash", "--weak", "--id", "id")
+
+        assert "2 (7): no salt: hex_md4 or hex_md5" in run(*arguments, stdin=content).stdout
+        report = findings(run(*arguments, "--json", stdin=content))
+        assert report["total"] == 2
+        assert [(row["line"], row["id"]) for row in report["weak"]] == [(2, "7")]
+
+    def test_id_needs_a_column(self) -> None:
+        assert run("audit", "--weak", "--id", "id", stdin=HEX).exit_code == 2
+        assert run("audit", "--column", "a", "--id", "id", stdin=HEX).exit_code == 2
+
+    def test_id_of_a_short_row(self) -> None:
+        content = f"hash,id\n{HEX}\n"
+        arguments = ("audit", "--column", "hash", "--weak", "--id", "id", "--json")
+
+        assert findings(run(*arguments, stdin=content))["weak"][0]["id"] == ""
+
+    @pytest.mark.parametrize("rest", ["", ":19000:0:99999:7:::"])
+    def test_users_with_hashes(self, rest: str) -> None:
+        lines = "\n".join(f"user{i}:{hashed}{rest}" for i, hashed in enumerate([*ALL, "!", ""]))
+        report = findings(run("audit", "--json", "--weak", stdin=lines))
+
+        assert report["total"] == 7
+        assert all(row["algorithm"] != "unknown" for row in report["hashes"])
+        assert [row["line"] for row in report["weak"]] == [2, 4, 6]
+
+    def test_users_with_hashes_of_werkzeug(self) -> None:
+        hashed = "pbkdf2:sha256:1000000$salt$" + "0" * 64
+        for lines in (f"user:{hashed}", f"{hashed}\nuser:{hashed}", f"user:{hashed}\nother:x"):
+            report = findings(run("audit", "--json", stdin=lines))
+            names = [row["algorithm"] for row in report["hashes"]]
+            assert "werkzeug pbkdf2_sha256" in names
+
+    def test_gzip(self, tmp_path: Path) -> None:
+        path = tmp_path / "hashes.gz"
+        packed = gzip.compress(f"\ufeff{BCRYPT}\n".encode()) + gzip.compress(f"{HEX}\n".encode())
+        path.write_bytes(packed)
+
+        assert findings(run("audit", str(path), "--json"))["total"] == 2
+        assert findings(run("audit", "--json", stdin=packed))["total"] == 2
+        path.write_bytes(gzip.compress(f"hash;x\n{BCRYPT};1\n".encode()))
+        assert run("audit", str(path), "--column", "hash").exit_code == 0
+
+    def test_gzip_of_many_blocks(self) -> None:
+        packed = gzip.compress(f"{BCRYPT}\n".encode() * 60_000)
+
+        assert findings(run("audit", "--json", stdin=packed))["total"] == 60_000
+
+    def test_many_different_settings(self) -> None:
+        lines = "\n".join(BCRYPT.replace("$12$", f"${i % 30 + 4:02}$") for i in range(90))
+        digest = "A" * 43 + "="
+        pbkdf2 = "\n".join(f"pbkdf2_sha256${i}$salt${digest}" for i in range(600_000, 605_000))
+        report = findings(run("audit", "--json", stdin=f"{lines}\n{pbkdf2}"))
+
+        assert report["total"] == 5090
+
+    @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:10] + b"xxxx"])
+    def test_damaged_gzip(self, damage: Callable[[bytes], bytes]) -> None:
+        result = run("audit", stdin=damage(gzip.compress(f"{BCRYPT}\n".encode() * 100)))
+
+        assert result.exit_code == 2
+        assert "gzip data is damaged" in result.stderr
+
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    def test_csv_without_a_column_names_the_option(self, separator: str, tmp_path: Path) -> None:
+        path = tmp_path / "users.csv"
+        path.write_text(separator.join(["id", "name", "password"]) + "\n" + "1,a,b\n")
+        result = run("audit", str(path))
+
+        assert result.exit_code == 2
+        assert "--column" in result.stderr
+        assert "users.csv" in result.stderr
+        assert "'id', 'name', 'password'" in result.stderr
+
+    def test_csv_without_names(self) -> None:
+        result = run("audit", stdin=f"1;alice;{HEX}\n")
+
+        assert result.exit_code == 2
+        assert "--column" in result.stderr
+
+    def test_columns_that_exist_are_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "users.csv"
+        path.write_text("id;name;hash\n1;a;b\n")
+        result = run("audit", str(path), "--column", "password")
+
+        assert result.exit_code == 2
+        assert "users.csv" in result.stderr
+        assert "'password'" in result.stderr
+        assert "'id', 'name', 'hash'" in result.stderr
+
+    @pytest.mark.parametrize("source", ["x" * 5000, "a\0b", "/" * 5000])
+    def test_argument_that_is_no_name_of_a_file(self, source: str) -> None:
+        result = run("audit", source)
+
+        assert result.exit_code == 2
+        assert source not in result.output
+
+    def test_long_argument_is_audited(self) -> None:
+        hashed = "pbkdf2:sha256:1000000$" + "s" * 900 + "$" + "0" * 64
+
+        assert run("audit", hashed).exit_code == 0
+
+    def test_million_characters_without_a_line_end(self) -> None:
+        result = run("audit", "--json", stdin="x" * 3_000_000 + "\n" + BCRYPT)
+
+        assert findings(result)["total"] == 2
+
+    def test_blocks_are_cut_between_lines(self) -> None:
+        lines = "".join(f"{line}\n" for line in ALL * 6000)
+        report = findings(run("audit", "--json", "--weak", stdin=lines))
+
+        assert report["total"] == 36_000
+        assert [row["line"] for row in report["weak"]][-1] == 36_000
+        assert len(report["hashes"]) == 6
+
+    @pytest.mark.parametrize("count", [3, 40_000])
+    def test_many_different_strings(self, count: int) -> None:
+        lines = "\n".join(f"nonsense {i}" for i in range(count))
+
+        assert findings(run("audit", "--json", stdin=lines))["hashes"][0]["count"] == count
+
+    def test_shapes_are_judged_like_single_hashes(self) -> None:
+        for known in json.loads((Path(__file__).parent / "known_hashes.json").read_text("utf-8")):
+            for hashed in known["stored"]:
+                for text in (hashed, hashed[:-1], hashed + "x", hashed.replace("$", "", 1)):
+                    report = Report()
+                    audit_lines([text.encode()], report)
+                    assert list(report.counts) == [inspect(text)]
 
 
 class TestCalibrate:
@@ -302,10 +500,27 @@ class TestCalibrate:
 class TestCommand:
     def test_help_is_enough(self) -> None:
         assert "audit" in run("--help").output
-        for command in ("audit", "calibrate"):
+        for command in ("audit", "calibrate", "wrap"):
             text = run(command, "--help").output
             assert "Exit codes" in text
             assert "OWASP" in text
+            assert all(len(line) <= 80 for line in text.splitlines())
+
+    @pytest.mark.parametrize("command", ["audit", "calibrate", "wrap"])
+    def test_help_is_wrapped_where_the_line_ends(self, command: str) -> None:
+        text = run(command, "--help").output.partition("╭")[0]
+        paragraphs = re.split(r"\n\s*\n", text)
+
+        for paragraph in paragraphs:
+            lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
+            for line, following in itertools.pairwise(lines):
+                assert len(line) + len(following.split()[0]) + 1 > 70
+
+    def test_version(self) -> None:
+        result = run("--version")
+
+        assert result.exit_code == 0
+        assert version("starlette-auth-hashers") in result.output
 
     def test_real_one(self, tmp_path: Path) -> None:
         command = shutil.which("starlette-auth-hashers", path=str(Path(sys.executable).parent))

@@ -121,7 +121,8 @@ class TestFailedCheck:
     ) -> None:
         hasher = around(hashers)[shape]
         await fail(call, hasher, "wrong", STORED["new"])  # That teaches what it costs.
-        work.take(), clock.take()
+        work.take()
+        clock.take()
 
         for kind, stored in STORED.items():
             for secret in SECRETS:
@@ -152,7 +153,8 @@ class TestFailedCheck:
         )
         expensive = Hasher("pbkdf2_sha512", rounds=NEW).make_sync("secret")
         await fail(call, hasher, "wrong", expensive)
-        work.take(), clock.take()
+        work.take()
+        clock.take()
 
         for stored in (expensive, STORED["old"], None, UNKNOWN):
             await fail(call, hasher, "wrong", stored)
@@ -190,6 +192,20 @@ class TestFailedCheck:
         # Nothing is known of the others then, and no work is done to find out.
         await fail(call, MultiHasher(hashers), "wrong", STORED["older"])
         assert (work.take(), clock.take()) == ([OLDER], 0)
+
+    @each_call
+    @pytest.mark.parametrize(("busy", "factor"), [(0.5, 1.0), (3.0, 3.0), (100.0, 8.0)])
+    async def test_busy_machine_lengthens_the_wait_too(
+        self, hashers: list[BaseHasher], clock: Any, call: Call, busy: float, factor: float
+    ) -> None:
+        # The computations take so many times longer.
+        clock.slowdown = busy
+        hasher = MultiHasher(hashers)
+        await fail(call, hasher, "wrong", STORED["new"])
+        clock.take()
+
+        await fail(call, hasher, "wrong", STORED["older"])
+        assert clock.take() == pytest.approx(factor * (NEW - OLDER) / 1000)
 
     async def test_outlier_does_not_count(
         self, hashers: list[BaseHasher], clock: Any, work: Any
@@ -451,6 +467,26 @@ class TestLearning:
         teach(clock, "pbkdf2_sha256", 5)
         assert not PBKDF2Hasher(rounds=5).verify_sync("wrong", None)
         assert clock.take() == pytest.approx(1.0)
+
+    def test_a_machine_is_not_judged_by_what_takes_no_time(self, clock: Any) -> None:
+        assert _pacing.slowdown() == 1.0
+        clock.simulated, clock.slowdown = True, 5.0
+        with _pacing.computation("name", "settings"):
+            clock.spend(0.0001)
+        assert _pacing.slowdown() == 1.0
+
+    def test_clock_that_goes_back_teaches_nothing(self, clock: Any) -> None:
+        clock.simulated = True
+        with _pacing.computation("name", "settings"):
+            clock.spend(-1.0)
+        assert _pacing.learned_costs("name") == {}
+        assert not PBKDF2Hasher(rounds=1).verify_sync("wrong", None)
+
+    def test_check_within_a_clock_that_goes_back(self, clock: Any) -> None:
+        clock.simulated = True
+        hasher = Own(clock, -1.0)
+        assert not MultiHasher([hasher]).verify_sync("wrong", "-1.0:secret")
+        assert clock.take() == 0
 
     def test_what_failed_teaches_nothing(self) -> None:
         with pytest.raises(LookupError), _pacing.computation("name", None):

@@ -27,6 +27,8 @@ from starlette_auth_hashers import (
     LegacyHasher,
     MultiHasher,
     PBKDF2Hasher,
+    PepperedHasher,
+    WrappedHasher,
     _passlib,
     waiting,
 )
@@ -80,6 +82,7 @@ MAKERS: list[BaseHasher] = [
     PBKDF2,
     MultiHasher([PBKDF2, ARGON2]),
     CachingHasher(PBKDF2, ttl=1e-9, max_entries=1),
+    PepperedHasher(PBKDF2, {"a": 32 * b"k"}, current="a"),
 ]
 STORED = [
     *((hasher, hasher.make_sync(PASSWORD)) for hasher in MAKERS),
@@ -87,6 +90,11 @@ STORED = [
     (LegacyHasher("ldap_salted_sha256"), "{SSHA256}" + 48 * "A"),
     (LegacyHasher("werkzeug"), f"pbkdf2:sha256:1$salt${64 * '0'}"),
     (LegacyHasher("werkzeug"), f"scrypt:2:8:1$salt${128 * '0'}"),
+    (LegacyHasher("werkzeug"), f"sha256$salt${64 * '0'}"),
+    (LegacyHasher("wordpress"), "$P$5abcdefgh" + 22 * "."),
+    (LegacyHasher("spring"), "{sha256}" + 80 * "0"),
+    (LegacyHasher("dovecot"), "{PLAIN-MD5}" + 32 * "0"),
+    (WrappedHasher(PBKDF2, LegacyHasher("hex_md5")), "$wrapped$hex_md5$$x"),
     (MultiHasher([PBKDF2, LegacyHasher("hex_sha256")]), "0" * 64),
     (CachingHasher(MultiHasher([PBKDF2, ARGON2]), ttl=1, max_entries=1), "!"),
 ]

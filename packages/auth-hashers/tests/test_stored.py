@@ -20,8 +20,8 @@ from starlette_auth_hashers import (
     LegacyHasher,
     MultiHasher,
     PBKDF2Hasher,
-    _legacy,
 )
+from starlette_auth_hashers._formats._werkzeug import Werkzeug
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ NO_HASHES = [
 @pytest.fixture(scope="module", autouse=True)
 def _cheap_dummy_of_werkzeug() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_legacy._Werkzeug, "today", "scrypt:2:1:1$salt$" + "00" * 64)
+        patch.setattr(Werkzeug, "today", "scrypt:2:1:1$salt$" + "00" * 64)
         yield
 
 

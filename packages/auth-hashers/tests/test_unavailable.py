@@ -2,9 +2,13 @@
 
 import hashlib
 import sys
+import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import anyio
+import anyio.to_thread
+import argon2.low_level
 import bcrypt
 import pytest
 
@@ -17,6 +21,7 @@ from starlette_auth_hashers import (
     LegacyHasher,
     MultiHasher,
     PBKDF2Hasher,
+    _workers,
 )
 
 pytestmark = pytest.mark.anyio
@@ -120,16 +125,52 @@ class TestComputationThatFails:
         with pytest.raises(HasherUnavailable):
             PBKDF2.verify_sync("secret", stored)
 
-    def test_error_of_argon2_other_than_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import argon2.low_level
-
+    # argon2.h: ARGON2_MEMORY_ALLOCATION_ERROR, ARGON2_THREAD_FAIL.
+    @pytest.mark.parametrize(
+        ("status", "reason"),
+        [
+            (-22, "short of memory$"),
+            (-33, r"probably short of memory or threads \(RuntimeError\)$"),
+        ],
+    )
+    def test_status_of_argon2(
+        self, monkeypatch: pytest.MonkeyPatch, status: int, reason: str
+    ) -> None:
         hasher = Argon2Hasher(memory_cost=8, time_cost=1, parallelism=1)
         stored = hasher.make_sync("secret")
-        monkeypatch.setattr(hasher._algorithm.handler, "version", 7)
-        assert argon2.low_level.ARGON2_VERSION == 19
-        with pytest.raises(HasherUnavailable, match="probably short of memory or threads"):
-            hasher.make_sync("secret")
-        assert hasher.verify_sync("secret", stored)
+        monkeypatch.setattr(argon2.low_level, "core", lambda context, kind: status)
+        with pytest.raises(HasherUnavailable, match=reason):
+            hasher.verify_sync("secret", stored)
+
+
+class TestThreads:
+    async def test_work_that_no_thread_could_be_started_for_is_not_done_later(
+        self, configure: Callable[..., None], gated: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: object) -> NoReturn:
+            raise RuntimeError("can't start new thread")
+
+        configure(workers=2, max_waiting=9)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gated.make, "first")
+            await anyio.to_thread.run_sync(gated.begun.acquire)
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", fail)
+                with pytest.raises(HasherUnavailable, match="short of threads"):
+                    await gated.make("second")
+            gated.gate.set()
+        await gated.make("third")
+        assert gated.made == ["first", "third"]
+
+    async def test_interpreter_that_exits_is_another_matter(
+        self, configure: Callable[..., None], gated: Any
+    ) -> None:
+        configure(workers=1)
+        gated.gate.set()
+        await gated.make("first")
+        _workers._settings.drop_waiting()
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            await gated.make("second")
 
 
 LIMITED = """

@@ -51,11 +51,16 @@ class Store(MemoryTokenStore[User]):
         self.calls: list[str] = []
         self.before: dict[str, Callable[[], Awaitable[Any]]] = {}
         self.instead: dict[str, Callable[..., Any]] = {}
+        # What a method that is not async returns.
+        self.plain: dict[str, Any] = {}
 
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
         if name not in METHODS:
             return value
+
+        if name in self.plain:
+            return lambda *args, **options: self.plain[name]
 
         async def call(*args: Any, **options: Any) -> Any:
             self.calls.append(name)

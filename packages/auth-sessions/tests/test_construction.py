@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sessions_world import NOON
 
 from starlette_auth_core.tokens import MemoryTokenStore, Tokens
 from starlette_auth_sessions import SessionAuth, Sessions
@@ -52,7 +53,17 @@ def test_store_must_have_last_used_at() -> None:
         ("insecure", None, TypeError, "insecure must be a bool"),
         ("trusted_origins", "https://app.example.org", TypeError, "sequence of origins"),
         ("trusted_origins", b"https://app.example.org", TypeError, "sequence of origins"),
+        (
+            "trusted_origins",
+            bytearray(b"https://app.example.org"),
+            TypeError,
+            "sequence of origins",
+        ),
         ("trusted_origins", [None], TypeError, "NoneType"),
+        ("trusted_origins", None, TypeError, "trusted_origins must be a sequence of origins"),
+        ("trusted_origins", True, TypeError, "trusted_origins must be a sequence of origins"),
+        ("now", None, TypeError, "now must be a function"),
+        ("now", NOON, TypeError, "now must be a function"),
     ],
 )
 def test_settings(setting: str, value: Any, error: type[Exception], text: str) -> None:

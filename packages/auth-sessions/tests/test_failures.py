@@ -13,6 +13,7 @@ from sessions_world import World, request
 from starlette.responses import Response
 
 from starlette_auth_core import AuthenticationUnavailable
+from starlette_auth_core.tokens import MemoryTokenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +139,32 @@ async def test_cancelled_login_leaves_no_new_session(world: World) -> None:
     assert "set-cookie" not in response.headers
 
 
+@pytest.mark.parametrize("broken", ["timed_out", "cancelled"])
+async def test_broken_off_insert_that_was_stored_leaves_no_session(
+    world: World, broken: str
+) -> None:
+    async def store_and_hang(*args: Any, **options: Any) -> Any:
+        await MemoryTokenStore.insert(world.store, *args, **options)
+        stored.set()
+        await anyio.sleep_forever()
+
+    stored = anyio.Event()
+    world.store.instead["insert"] = store_and_hang
+    response = Response()
+    if broken == "timed_out":
+        with pytest.raises(AuthenticationUnavailable):
+            await world.sessions.login(request(), response, world.alice)
+    else:
+        world.sessions.query_timeout = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(world.sessions.login, request(), response, world.alice)
+            await stored.wait()
+            group.cancel_scope.cancel()
+    assert world.store.rows == []
+    assert world.store.calls == ["insert", "find", "delete"]
+    assert "set-cookie" not in response.headers
+
+
 async def test_no_limit(world: World) -> None:
     world.sessions.query_timeout = None
     assert await world.name(await world.log_in()) == "alice"
@@ -164,3 +191,56 @@ async def test_what_is_not_a_row_is_a_mistake_of_the_program(world: World, retur
         await world.send("GET", "/", cookie=cookie)
     with pytest.raises(TypeError, match=r"insert of the store returned .* not the row"):
         await world.sessions.login(request(), Response(), world.alice)
+
+
+# What each call of a store is made by.
+CALLS: dict[str, Callable[[World, str], Any]] = {
+    "find": lambda world, cookie: world.sessions.logout(request(cookie), Response()),
+    "insert": lambda world, cookie: world.sessions.login(request(), Response(), world.alice),
+    "delete": lambda world, cookie: world.sessions.logout(request(cookie), Response()),
+    "delete_all": lambda world, cookie: world.sessions.end_all(world.alice),
+    "list": lambda world, cookie: world.sessions.list(world.alice),
+    "purge": lambda world, cookie: world.sessions.purge(),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_forgotten_await_in_a_store_is_named(world: World, name: str) -> None:
+    # A `delete` that is never awaited would leave the session behind.
+    async def query() -> None:
+        raise AssertionError  # pragma: no cover
+
+    async def forget(*args: Any, **options: Any) -> Any:
+        return query()
+
+    async def iterate(*args: Any, **options: Any) -> Any:
+        return iter(())
+
+    cookie = await world.log_in()
+    for unfinished in forget, iterate:
+        world.store.instead[name] = unfinished
+        with pytest.raises(TypeError, match=rf"^{name} of the store .*await"):
+            await CALLS[name](world, cookie)
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_store_that_is_not_async_is_named(world: World, name: str) -> None:
+    cookie = await world.log_in()
+    world.store.plain[name] = []
+    with pytest.raises(TypeError, match=rf"^{name} of the store .*async def"):
+        await CALLS[name](world, cookie)
+
+
+async def test_forgotten_await_in_touch_changes_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def query() -> None:
+        raise AssertionError  # pragma: no cover
+
+    async def forget(*args: Any, **options: Any) -> Any:
+        return query()
+
+    cookie = await world.log_in()
+    world.store.instead["touch"] = forget
+    assert await world.name(cookie) == "alice"
+    assert "The last use of a session was not stored: TypeError" in caplog.messages

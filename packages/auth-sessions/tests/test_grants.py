@@ -94,6 +94,14 @@ class TestAnswers:
         ):
             assert response.headers["vary"] == "Cookie"
 
+    @pytest.mark.parametrize("vary", [("X-Tenant",), (), ["cookie"]], ids=repr)
+    async def test_cookie_stays_in_vary_where_a_subclass_names_others(
+        self, world: World, vary: Any
+    ) -> None:
+        backend = type("Own", (Auth,), {"vary": vary})(world.sessions)
+        assert [name.lower() for name in backend.vary].count("cookie") == 1
+        assert set(vary) <= set(backend.vary)
+
 
 class TestBesideTokens:
     async def test_request_with_both_is_the_tokens(self, world: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from sessions_world import DAY, HOUR, MINUTE, NOON, SECOND, User, World, request
+from starlette.authentication import BaseUser, UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -70,6 +71,41 @@ class TestLogin:
             await world.sessions.login(request(), response, user)
         assert world.store.calls == []
         assert "set-cookie" not in response.headers
+
+    async def test_anonymous_user_gets_no_session(self, world: World) -> None:
+        # Such as `request.user` of a request that nobody has authenticated.
+        class Guest:
+            is_authenticated = False
+
+        for user in UnauthenticatedUser(), Guest():
+            with pytest.raises(TypeError, match="user must have logged in"):
+                await world.sessions.login(request(), Response(), user)  # type: ignore[arg-type]  # on purpose
+        assert world.store.calls == []
+
+    async def test_user_without_the_property_gets_a_session(self, world: World) -> None:
+        # Starlette's `BaseUser` raises `NotImplementedError` where it is not overridden.
+        class Plain(BaseUser):
+            active = True
+
+        for user in Plain(), SimpleNamespace(active=True):
+            await world.sessions.login(request(), Response(), user)  # type: ignore[arg-type]  # on purpose
+        assert world.store.calls == ["insert", "insert"]
+
+    async def test_arguments_in_the_wrong_place_are_named(self, world: World) -> None:
+        row: Any = await world.sessions.login(request(), Response(), world.alice)
+        world.store.taken()
+        conn: Any = request()
+        response: Any = Response()
+        for call, name in (
+            (lambda: world.sessions.login(response, conn, world.alice), "conn"),
+            (lambda: world.sessions.login(conn, conn, world.alice), "response"),
+            (lambda: world.sessions.logout(response, conn), "conn"),
+            (lambda: world.sessions.logout(conn, row), "response"),
+            (lambda: world.sessions.end_all(world.alice, keep=row), "keep"),
+        ):
+            with pytest.raises(TypeError, match=f"{name} must be a"):
+                await call()
+        assert world.store.calls == []
 
     async def test_forgotten_await_gets_no_session(self, world: World) -> None:
         async def find() -> User:
@@ -265,11 +301,17 @@ class TestUse:
         cookie = await world.log_in()
         world.alice.active = False
         assert await world.name(cookie) is None
+        # Nothing was ended, so a session that nobody ends works again.
+        world.alice.active = True
+        assert await world.name(cookie) == "alice"
+        world.alice.active = False
+        assert await world.sessions.end_all(world.alice) == 1
 
-    async def test_row_whose_user_is_gone_is_anonymous(self, world: World) -> None:
+    @pytest.mark.parametrize("user", [None, {}, False], ids=repr)
+    async def test_row_whose_user_is_gone_is_anonymous(self, world: World, user: Any) -> None:
         cookie = await world.log_in()
         (row,) = world.store.rows
-        row.user = None
+        row.user = user
         world.store._active_field = None
         assert await world.name(cookie) is None
 
@@ -309,6 +351,19 @@ class TestLogout:
         lines.append(("Cookie", f"__Host-session={ids[1]}; __Host-session={ids[1]}"))
         await world.send("POST", "/logout", *lines)
         assert [await world.name(each) for each in ids] == [None, None, "alice"]
+
+    @pytest.mark.parametrize("path", ["/login/bob", "/logout"])
+    async def test_no_more_cookies_cost_a_query_than_browsers_keep(
+        self, world: World, path: str
+    ) -> None:
+        # Chromium keeps 180 of a site. Others come from a client that makes the database work.
+        last = await world.log_in()
+        ids = [f"{number:043}" for number in range(1000)]
+        ids[179] = last
+        lines = [("Cookie", "; ".join(f"__Host-session={each}" for each in ids))]
+        assert (await world.send("POST", path, *lines)).status_code == 204
+        assert world.store.taken().count("find") == 180
+        assert await world.name(last) is None
 
     async def test_token_in_the_same_store_stays(self, world: World) -> None:
         tokens = Tokens(world.store, prefix="shop", now=world.clock)
@@ -367,6 +422,12 @@ class TestEndAll:
         ids = [await world.log_in(), await world.log_in()]
         lines = [("Cookie", f"__Host-session={each}") for each in ids]
         assert (await world.send("POST", "/end/alice", *lines)).json() == 2
+
+    async def test_session_that_the_request_came_with_is_meant(self, world: World) -> None:
+        conn = request(await world.log_in())
+        new = await world.sessions.login(conn, Response(), world.alice)
+        assert await world.sessions.end_all(world.alice, keep=conn) == 1
+        assert new not in world.store.rows
 
     @pytest.mark.parametrize("method", ["end_all", "list"])
     async def test_nobody_has_no_sessions(self, world: World, method: str) -> None:

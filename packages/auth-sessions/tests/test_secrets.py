@@ -16,7 +16,7 @@ from starlette_auth_sessions._cookie import SessionId
 pytestmark = pytest.mark.anyio
 
 # Error reporters do not show variables of these names.
-HIDDEN = {"password", "secret", "token", "scope"}
+HIDDEN = {"password", "secret", "token"}
 
 
 async def fail(*args: Any, **options: Any) -> Any:

@@ -45,6 +45,11 @@ class BaseHasher(ABC):
     # Whether the hasher itself measures what its checks cost.
     _measured_within: ClassVar[bool] = False
 
+    @property
+    def _shares_strings(self) -> str | None:
+        """A string such as it verifies, if nothing in it tells them from another algorithm's."""
+        return None
+
     @abstractmethod
     def make_sync(self, secret: str) -> str:
         """Hash a password.

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import inspect
 import json
 import math
 import re
@@ -10,11 +11,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from ._algorithms import Argon2Hasher, BCryptHasher, Hasher, PBKDF2Hasher
-from ._recommendation import MINIMUM, Finding, inspect
+from ._audit import Report, Unreadable, Weak, audit_columns, audit_lines, read
+from ._legacy import LegacyHasher
+from ._recommendation import MINIMUM, Finding
+from ._unavailable import HasherUnavailable
+from ._wrap import wrap_file
+from ._wrapped import WrappedHasher
 
 try:
     import rich.progress
@@ -28,7 +35,6 @@ except ImportError:  # pragma: no cover - a test takes them away from another pr
 __all__ = ["main"]
 
 main = typer.Typer(
-    help="Audit stored password hashes, and find settings for a machine.",
     no_args_is_help=True,
     add_completion=False,
     # What it shows of a crash are the values of variables, hashes among them.
@@ -39,13 +45,39 @@ _messages = Console(stderr=True)
 _LEAST_MEMORY = 19_456
 _LONGEST = 60
 _MOST_TRIALS = 5
+# The verdicts that nothing has to be done about.
+_FINE = frozenset({"good", "no password"})
 
 
-class _Unreadable(Exception):
-    """Raised for what can't be audited. Its message never holds a part of it."""
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Add a command whose help is wrapped by the terminal, and not by the source."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return main.command(help="\n\n".join(" ".join(each.split()) for each in paragraphs))(function)
 
 
-@main.command()
+def _print_version(version: bool) -> None:
+    if version:
+        sys.stdout.write(f"starlette-auth-hashers {metadata.version('starlette-auth-hashers')}\n")
+        raise typer.Exit
+
+
+@main.callback()
+def _main(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version, and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Audit stored password hashes, wrap weak ones, and find settings for a machine."""
+
+
+@_command
 def audit(
     sources: Annotated[
         list[str] | None,
@@ -55,78 +87,184 @@ def audit(
             show_default="-",
         ),
     ] = None,
+    *,
     column: Annotated[
         str | None,
         typer.Option(help="Read CSV with a header, and take the hashes from this column."),
+    ] = None,
+    weak: Annotated[
+        bool, typer.Option("--weak", help="List the rows that are not good, by their lines.")
+    ] = False,
+    id_column: Annotated[
+        str | None,
+        typer.Option("--id", metavar="COLUMN", help="List the rows by this column of CSV, too."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
 ) -> None:
     """Count stored hashes by kind and strength, and say how they stand today.
 
-    The measure is the OWASP Password Storage Cheat Sheet. Files hold one hash per line, or are CSV
-    (`--column`); empty lines and fields are left out. No hash is ever printed.
+    The measure is the OWASP Password Storage Cheat Sheet. A file holds one hash in each line, or
+    lines of `user:hash` (.htpasswd, /etc/shadow), or CSV (`--column`) that is separated by commas,
+    semicolons or TABs; it may be packed by gzip. Empty lines and fields are left out. No hash is
+    ever printed.
 
-    Exit codes: 0 if all hashes are good, 1 if some are not, 2 if the input can't be read.
+    Exit codes: 0 if all hashes are good, 1 if some are not, 2 if the input can't be read or has no
+    hash.
     """
-    try:
-        hashes = (hashed for source in sources or ["-"] for hashed in _read(source, column))
-        counts = Counter(map(inspect, hashes))
-    except _Unreadable as error:
-        _messages.print(str(error), markup=False)
-        raise typer.Exit(2) from None
+    if id_column is not None and (column is None or not weak):
+        raise typer.BadParameter("--id needs --column and --weak")
+    rows: list[dict[str, object]] = []
+    report = Report(functools.partial(_list_weak, rows if as_json else None) if weak else None)
+    for position, source in enumerate(sources or ["-"], 1):
+        name = _describe(source, position)
+        try:
+            _audit_source(source, report, column, id_column)
+        except Unreadable as error:
+            _fail(f"{name}: {error}")
+        except (OSError, csv.Error) as error:
+            _fail(f"{name}: The input can't be read ({type(error).__name__})")
+    if not report.counts:
+        _fail("The input has no hash")
+    findings = sorted(report.counts.items())
     if as_json:
-        rows = [vars(finding) | {"count": count} for finding, count in sorted(counts.items())]
-        sys.stdout.write(json.dumps({"total": counts.total(), "hashes": rows}, indent=2) + "\n")
+        found = [_as_row(finding) | {"count": count} for finding, count in findings]
+        output: dict[str, object] = {"total": report.counts.total(), "hashes": found}
+        output |= {"weak": rows} if weak else {}
+        sys.stdout.write(json.dumps(output, indent=2) + "\n")
     else:
-        Console().print(_table(counts))
-    if any(finding.verdict != "good" for finding in counts):
+        Console().print(_table(report.counts))
+    if any(finding.verdict not in _FINE for finding in report.counts):
         raise typer.Exit(1)
 
 
-def _read(source: str, column: str | None) -> Iterator[str]:
-    """Yield the hashes of *source*, with a progress bar."""
-    if source != "-" and not Path(source).is_file():
-        if inspect(source).algorithm == "unknown":
-            # It is not repeated: it may be a hash that a shell has cut.
-            raise _Unreadable("There is no such file, and it is no hash either")
-        yield source
-        return
-    try:
-        if source == "-":
-            with rich.progress.Progress(console=_messages) as progress:
-                # `sig` is the byte order mark that spreadsheets write.
-                stdin = typer.get_text_stream("stdin", encoding="utf-8-sig", errors="replace")
-                lines = progress.track(stdin, total=None, description="Auditing")
-                yield from _pick(lines, column)
-        else:
-            with rich.progress.open(
-                source, "r", encoding="utf-8-sig", errors="replace", newline="", console=_messages
-            ) as file:
-                yield from _pick(file, column)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _Unreadable(f"The input can't be read ({type(error).__name__})") from None
-
-
-def _pick(lines: Iterable[str], column: str | None) -> Iterator[str]:
-    if column is None:
-        fields = lines
+def _audit_source(source: str, report: Report, column: str | None, id_column: str | None) -> None:
+    if source == "-":
+        with rich.progress.Progress(console=_messages) as progress:
+            task = progress.add_task("Auditing", total=None)
+            blocks = read(typer.get_binary_stream("stdin"))
+            _audit_blocks(_tracked(blocks, progress, task), report, column, id_column)
+    elif _is_file(source):
+        with rich.progress.open(source, "rb", description="Auditing", console=_messages) as file:
+            _audit_blocks(read(file), report, column, id_column)
+    elif report.find(source).algorithm == "unknown":
+        # It is not repeated: it may be a hash that a shell has cut.
+        raise Unreadable("There is no such file, and it is not a hash either")
     else:
-        table = csv.DictReader(lines)
-        if column not in (table.fieldnames or ()):
-            raise _Unreadable("The CSV has no such column in its first line")
-        fields = (row[column] or "" for row in table)
-    yield from filter(None, map(str.strip, fields))
+        report.add(source, 1)
+
+
+def _audit_blocks(
+    blocks: Iterable[bytes], report: Report, column: str | None, id_column: str | None
+) -> None:
+    if column is None:
+        audit_lines(blocks, report)
+    else:
+        audit_columns(blocks, report, column, id_column)
+
+
+def _tracked(
+    blocks: Iterable[bytes], progress: rich.progress.Progress, task: rich.progress.TaskID
+) -> Iterator[bytes]:
+    for block in blocks:
+        yield block
+        progress.advance(task, len(block))
+
+
+def _is_file(source: str) -> bool:
+    try:
+        return Path(source).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return False
+
+
+def _describe(source: str, position: int) -> str:
+    """Return the name of a source; that of none may be a hash."""
+    if source == "-":
+        return "Standard input"
+    return source if _is_file(source) else f"Source {position}"
+
+
+def _list_weak(rows: list[dict[str, object]] | None, row: Weak) -> None:
+    """Keep a row for JSON, or print it at once."""
+    if rows is not None:
+        rows.append(
+            {"line": row.line} | ({} if row.id is None else {"id": row.id}) | _as_row(row.finding)
+        )
+        return
+    named = "" if row.id is None else f" ({row.id})"
+    settings = f", {row.finding.settings}" if row.finding.settings else ""
+    sys.stdout.write(
+        f"{row.line}{named}: {row.finding.verdict}: {row.finding.algorithm}{settings}\n"
+    )
+
+
+def _as_row(finding: Finding) -> dict[str, object]:
+    return dict(vars(finding))
+
+
+def _fail(message: str) -> NoReturn:
+    _messages.print(message, markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
 
 
 def _table(counts: Counter[Finding]) -> Table:
     table = Table("Algorithm", "Settings", "Verdict", title=f"{counts.total():,} hashes")
     table.add_column("Count", justify="right")
-    colours = {"good": "green", "too weak": "yellow"}
+    colours = {"good": "green", "no password": "green", "too weak": "yellow"}
     for finding, count in sorted(counts.items()):
         colour = colours.get(finding.verdict, "red")
         verdict = f"[{colour}]{finding.verdict}[/]"
         table.add_row(finding.algorithm, finding.settings, verdict, f"{count:,}")
     return table
+
+
+@_command
+def wrap(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A file of CSV, with names in its first line.")
+    ],
+    column: Annotated[str, typer.Option(help="The column of the hashes.")],
+    inner: Annotated[
+        str, typer.Option(metavar="NAME", help="What the weak hashes are, as for LegacyHasher.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="NEW", help="The file to make.")],
+) -> None:
+    """Make strong hashes of weak ones, without the passwords: Argon2id of each weak hash.
+
+    It copies CSV to another file, never in place, and replaces the hashes of one kind; rows of
+    other kinds are copied as they are. WrappedHasher(Argon2Hasher(), LegacyHasher(NAME)) verifies
+    them. See OWASP Password Storage Cheat Sheet, "Upgrading Legacy Hashes".
+
+    All cores work. The copy grows in NEW.part, and is renamed once it is complete: after a kill,
+    the same command goes on where it was.
+
+    Exit codes: 0 if NEW is complete, 1 if no row was of that kind, 2 if the input can't be read.
+    """
+    try:
+        hasher = WrappedHasher(Argon2Hasher(), LegacyHasher(inner))
+    except (ImportError, ValueError) as error:
+        _fail(str(error))
+    if not _is_file(str(source)):
+        _fail("SOURCE: There is no such file")
+    try:
+        with rich.progress.Progress(console=_messages) as progress:
+            task = progress.add_task("Wrapping", total=source.stat().st_size)
+            done = wrap_file(
+                source, output, column, hasher, functools.partial(progress.advance, task)
+            )
+    except Unreadable as error:
+        _fail(f"{source}: {error}")
+    except (OSError, csv.Error, HasherUnavailable) as error:
+        _fail(f"{source}: It can't be wrapped ({type(error).__name__})")
+    _messages.print(
+        f"{output} has {done.rows:,} rows; {done.wrapped:,} hashes were wrapped now, and "
+        f"{done.done_before:,} rows were there already.",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    if not done.wrapped and not done.done_before:
+        raise typer.Exit(1)
 
 
 class _Algorithm(Enum):
@@ -135,7 +273,7 @@ class _Algorithm(Enum):
     PBKDF2 = "pbkdf2"
 
 
-@main.command()
+@_command
 def calibrate(
     target: Annotated[
         str, typer.Option(metavar="TIME", help="How long a hash may take, such as 250ms or 0.5s.")

@@ -1,19 +1,16 @@
-"""Hashes to move away from: what passlib can verify but nobody should make, and Werkzeug's."""
+"""Hashes to move away from: what passlib can verify but nobody should make, and other programs'."""
 
-import hashlib
-import hmac
-import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
 from ._algorithms import max_costs_of
 from ._base import BaseHasher, require_hash, require_text
+from ._formats import FORMATS, Format, build_format
 from ._pacing import settle
-from ._passlib import cost_kind, find_algorithm, load_algorithm
-from ._verifier import MAX_HASH_SIZE, Verifier
+from ._passlib import Algorithm, cost_kind, find_algorithm, load_algorithm
 
-__all__ = ["LegacyHasher", "read_werkzeug"]
+__all__ = ["LegacyHasher"]
 
 
 class LegacyHasher(BaseHasher):
@@ -22,8 +19,10 @@ class LegacyHasher(BaseHasher):
     Args:
         algorithm: A name of `passlib.hash`: one without a salt, such as `"hex_sha256"`, one of
             Django's, such as `"django_pbkdf2_sha256"`, or any other but for plain text, what can
-            be decrypted and what needs the user's name. Or `"werkzeug"`, for both `scrypt:…` and
-            `pbkdf2:…` of `werkzeug.security`, which Flask's users have.
+            be decrypted and what needs the user's name. Or one of the programs that store strings
+            of their own: `"aspnet_identity"`, `"django_scrypt"`, `"dovecot"`, `"firebase_scrypt"`,
+            `"flask_bcrypt"`, `"keycloak"`, `"spring"`, `"werkzeug"`, `"wordpress"` and
+            `"yescrypt"`.
 
     Attributes:
         max_costs: The costs above which a stored hash is refused, by the names of the settings,
@@ -39,11 +38,11 @@ class LegacyHasher(BaseHasher):
     _measured_within = True
 
     def __init__(self, algorithm: str) -> None:
-        self._verifier: Verifier
-        if algorithm == "werkzeug":
-            self._verifier = _Werkzeug(dict(self.max_costs))
+        self._verifier: Algorithm | Format
+        if isinstance(algorithm, str) and algorithm in FORMATS:
+            self._verifier = build_format(algorithm, dict(self.max_costs))
         else:
-            name = find_algorithm(algorithm)
+            name = find_algorithm(algorithm, FORMATS)
             max_costs = max_costs_of(cost_kind(name)) | dict(self.max_costs)
             self._verifier = load_algorithm(name, {}, {}, max_costs)
 
@@ -77,9 +76,14 @@ class LegacyHasher(BaseHasher):
         settle(self, secret, lambda: self._verifier.imitate(secret))
 
     def identify(self, hashed: str) -> bool:
-        """Tell whether *hashed* looks like one of the algorithm's."""
+        """Return whether *hashed* looks like one of the algorithm's."""
         require_hash(hashed)
         return bool(hashed) and self._verifier.identify(hashed)
+
+    @property
+    def _shares_strings(self) -> str | None:
+        # Flask-Bcrypt's strings are bcrypt's.
+        return self._verifier.today if self._verifier.name == "flask_bcrypt" else None
 
     def _can_make(self) -> bool:
         return False
@@ -89,69 +93,3 @@ class LegacyHasher(BaseHasher):
 
     def _highest_cost(self, secret: str, *, makes: bool) -> float:
         return self._verifier.highest_cost(secret)
-
-
-# `method$salt$hexadecimal`, as `werkzeug.security.generate_password_hash` writes it.
-_WERKZEUG = re.compile(
-    r"(?:scrypt:(?P<n>[0-9]{1,9}):(?P<r>[0-9]{1,9}):(?P<p>[0-9]{1,9})"
-    r"|pbkdf2:(?P<digest>sha1|sha224|sha256|sha384|sha512):(?P<rounds>[0-9]{1,9}))"
-    r"\$(?P<salt>[^$]{1,256})\$(?P<hash>[0-9a-f]{40,128})"
-)
-
-
-class _Werkzeug(Verifier):
-    """The two algorithms of Werkzeug."""
-
-    name = "werkzeug"
-
-    # As Werkzeug 3.1 makes them.
-    today = "scrypt:32768:8:1$0123456789abcdef$" + 64 * "00"
-
-    def __init__(self, max_costs: Mapping[str, int]) -> None:
-        self._max_scrypt = max_costs_of("scrypt") | dict(max_costs)
-        self._max_pbkdf2 = max_costs_of("pbkdf2_sha256") | dict(max_costs)
-
-    def identify(self, hashed: str) -> bool:
-        return len(hashed) <= MAX_HASH_SIZE and hashed.startswith(("scrypt:", "pbkdf2:"))
-
-    def _settings_of(self, parsed: re.Match[str]) -> Hashable:
-        return parsed[0].partition("$")[0]
-
-    def _parse(self, hashed: str) -> re.Match[str] | None:
-        fields, costs = _WERKZEUG.fullmatch(hashed), read_werkzeug(hashed)
-        if fields is None or costs is None:
-            return None
-        limits = self._max_scrypt if "block_size" in costs else self._max_pbkdf2
-        if "block_size" in costs:
-            n, r, p = (int(fields[name]) for name in "nrp")
-            # RFC 7914 section 2; openssl has the last one.
-            if n < 2 or n & (n - 1) or r < 1 or p < 1 or n.bit_length() > 16 * r:
-                return None
-            costs["work"] = n * r * p
-        elif costs["rounds"] < 1:
-            return None
-        if any(cost > limits.get(name, cost) for name, cost in costs.items()):
-            return None
-        return fields
-
-    def _compute(self, secret: str, parsed: re.Match[str]) -> bool:
-        password, salt = secret.encode(), parsed["salt"].encode()
-        if parsed["rounds"]:
-            derived = hashlib.pbkdf2_hmac(parsed["digest"], password, salt, int(parsed["rounds"]))
-        else:
-            n, r, p = (int(parsed[name]) for name in "nrp")
-            # OpenSSL has a limit of its own: this is what it takes, twice.
-            memory = 2 * 128 * r * (n + p + 2)
-            derived = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory)
-        return hmac.compare_digest(derived.hex(), parsed["hash"])
-
-
-def read_werkzeug(hashed: str) -> dict[str, int] | None:
-    """Return the costs of a hash of Werkzeug by passlib's names, None if it is none."""
-    fields = _WERKZEUG.fullmatch(hashed)
-    if fields is None:
-        return None
-    if fields["rounds"]:
-        return {"rounds": int(fields["rounds"])}
-    n, r, p = (int(fields[name]) for name in "nrp")
-    return {"rounds": (n - 1).bit_length(), "block_size": r, "parallelism": p}

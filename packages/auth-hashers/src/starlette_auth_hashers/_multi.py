@@ -1,9 +1,9 @@
 """Several hashers as one: the first makes new hashes, and all verify the stored ones."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._base import BaseHasher, require_text
 from ._pacing import settle
@@ -22,6 +22,7 @@ class _Check:
     hashed: str | None
     valid: bool | None = None
     asked: bool = False
+    verified: list[BaseHasher] = field(default_factory=list)
 
     def finish(self, valid: bool) -> None:
         self.valid = valid
@@ -91,9 +92,13 @@ class MultiHasher(BaseHasher):
         a cheaper old hash would show who has not logged in since the change.
         """
         require_text(secret, hashed)
-        valid = settle(self, secret, lambda: self._verify(secret, hashed))
+        verified: list[BaseHasher] = []
+        awaited = _last_check.get()
+        valid = settle(self, secret, lambda: self._verify(secret, hashed, verified))
+        if awaited is not None and awaited.hasher is self and awaited.valid is None:
+            awaited.verified = verified
         # Noted last, since a MultiHasher within this one notes its own check.
-        self._begin_check(hashed)(valid)
+        _last_check.set(_Check(self, hashed, valid, verified=verified))
         return valid
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
@@ -134,7 +139,7 @@ class MultiHasher(BaseHasher):
         return check.valid and self._is_outdated(hashed)
 
     def _is_outdated(self, hashed: str) -> bool:
-        hasher = self._identify(hashed)
+        hasher = self._verified(hashed)
         return hasher is not self._preferred or self._preferred._is_outdated(hashed)
 
     def _begin_check(self, hashed: str | None) -> Callable[[bool], None]:
@@ -142,23 +147,51 @@ class MultiHasher(BaseHasher):
         _last_check.set(check)
         return check.finish
 
-    def _verify(self, secret: str, hashed: str | None) -> bool:
-        hasher = self._identify(hashed)
-        if hasher is not None:
-            return hasher._measured_verify(secret, hashed)
-        if hashed is not None and not hashed.startswith(DISABLED):
+    def _verify(self, secret: str, hashed: str | None, verified: list[BaseHasher]) -> bool:
+        hashers = list(self._possible(hashed))
+        for hasher in hashers:
+            if hasher._measured_verify(secret, hashed):
+                verified.append(hasher)
+                return True
+        if not hashers and hashed is not None and not hashed.startswith(DISABLED):
             logger.warning("A stored hash is not of any of the hashers")
         return False
 
     def _confuses(self, secret: str, hashed: str) -> bool:
-        hasher = self._identify(hashed)
+        hasher = self._verified(hashed)
         return hasher is not None and hasher._confuses(secret, hashed)
 
     def _highest_cost(self, secret: str, *, makes: bool) -> float:
-        return max(
+        costs = [
             hasher._highest_cost(secret, makes=makes and hasher is self._preferred)
             for hasher in self.hashers
-        )
+        ]
+        return max(costs + list(self._costs_of_shared(secret, costs)))
+
+    def _costs_of_shared(self, secret: str, costs: list[float]) -> Iterator[float]:
+        """Yield the costs of strings that two hashers check, since both may have made them."""
+        for hasher, cost in zip(self.hashers, costs, strict=True):
+            if hasher._shares_strings is not None:
+                others = set(self._possible(hasher._shares_strings)) - {hasher}
+                yield cost + sum(other._highest_cost(secret, makes=False) for other in others)
+
+    def _verified(self, hashed: str) -> BaseHasher | None:
+        """Return the hasher that has just verified *hashed*, or the first one that could."""
+        check = _last_check.get()
+        if check is not None and check.hasher is self and check.hashed == hashed and check.verified:
+            return check.verified[0]
+        return self._identify(hashed)
+
+    def _possible(self, hashed: str | None) -> Iterator[BaseHasher]:
+        """Yield the first hasher that identifies *hashed*, and those whose strings are like it."""
+        found = False
+        if hashed is None:
+            return
+        for hasher in self.hashers:
+            shares = hasher._shares_strings is not None
+            if (shares or not found) and hasher.identify(hashed):
+                found = found or not shares
+                yield hasher
 
     def _identify(self, hashed: str | None) -> BaseHasher | None:
         if hashed is None:

@@ -8,8 +8,11 @@ takes neither a worker thread nor processor time, so that an attacker gets no mo
 requests.
 
 Both sides of the difference are processor time: of this check, and of the hashers as they were
-learned in this process. The knowledge belongs to the process and not to a hasher. It is a table
-whose entries are replaced and never changed, so threads and forks find it whole without a lock.
+learned in this process. Where the machine is busy, a computation takes longer than its processor
+time. A wait is lengthened by the same factor, or a flood of logins would bring the difference out.
+
+The knowledge belongs to the process and not to a hasher. It is in tables whose entries are replaced
+and never changed, so threads and forks find them whole without a lock.
 """
 
 import statistics
@@ -30,6 +33,7 @@ __all__ = [
     "learned_costs",
     "pause",
     "settle",
+    "slowdown",
     "within_attempt",
 ]
 
@@ -37,16 +41,24 @@ T = TypeVar("T")
 
 # One measurement may be off, by whatever else the machine does; the middle one is not.
 _SAMPLES = 15
+# Beyond that, something else has held a computation up than other programs.
+_MAX_SLOWDOWN = 8.0
+# The least processor time that a slowdown is worked out of, in seconds.
+_LEAST_WORK = 0.001
 # Stored hashes of one algorithm have few different settings.
 _MAX_SETTINGS = 64
 
 
 class Clock:
-    """The clock and the sleep of this module, for tests to replace."""
+    """The clocks and the sleep of this module, for tests to replace."""
 
     def processor_time(self) -> float:
         """Return the processor time of this thread, in seconds."""
         return time.thread_time()
+
+    def time(self) -> float:
+        """Return a time that passes for all, in seconds."""
+        return time.perf_counter()
 
     def sleep(self, seconds: float) -> None:
         """Block this thread."""
@@ -88,6 +100,8 @@ class _Attempt:
 
 
 _attempt: ContextVar[_Attempt | None] = ContextVar("starlette_auth_hashers.attempt", default=None)
+# The processor time of the last computations, and the time that they took, in seconds.
+_recent: tuple[tuple[float, float], ...] = ()
 # Algorithm and size of the password -> settings -> the last measurements, in seconds.
 _measured: dict[Hashable, Mapping[Hashable, tuple[float, ...]]] = {}
 
@@ -101,10 +115,13 @@ def computation(algorithm: Hashable, settings: Hashable) -> Iterator[None]:
         settings: What the cost depends on. None where that is not known: then the most expensive
             of the last computations counts, and else the median.
     """
-    started = clock.processor_time()
+    global _recent  # noqa: PLW0603 - see the module
+    begun, started = clock.time(), clock.processor_time()
     yield
-    spent = clock.processor_time() - started
+    spent, taken = clock.processor_time() - started, clock.time() - begun
     known = _measured.get(algorithm, {})
+    if settings is not None and spent >= 0 and taken >= 0:
+        _recent = (*_recent, (spent, taken))[-_SAMPLES:]
     if spent >= 0:
         known = {**known, settings: (*known.get(settings, ()), spent)[-_SAMPLES:]}
         if len(known) > _MAX_SETTINGS:
@@ -120,6 +137,15 @@ def learned_costs(algorithm: Hashable) -> Mapping[Hashable, float]:
     """Return the processor time of an algorithm by its settings, in seconds."""
     known = _measured.get(algorithm, {})
     return {settings: _cost(settings, samples) for settings, samples in known.items()}
+
+
+def slowdown() -> float:
+    """Return how many times longer than its processor time a computation takes now."""
+    recent = _recent
+    work = sum(spent for spent, _ in recent)
+    if work < _LEAST_WORK:
+        return 1.0
+    return min(max(1.0, sum(taken for _, taken in recent) / work), _MAX_SLOWDOWN)
 
 
 def _cost(settings: Hashable, samples: tuple[float, ...]) -> float:
@@ -157,7 +183,8 @@ def attempt(hasher: Paced, secret: str, check: Callable[[], T]) -> tuple[T, floa
     if current.computed:
         # A clock that jumps must not shorten the wait.
         spent = min(max(spent, 0.0), 2 * current.expected)
-    return outcome, max(0.0, hasher._highest_cost(secret, makes=True) - spent)
+    lacking = max(0.0, hasher._highest_cost(secret, makes=True) - spent)
+    return outcome, lacking * slowdown()
 
 
 def settle(hasher: Paced, secret: str, check: Callable[[], T]) -> T:

@@ -12,7 +12,7 @@ import functools
 import re
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -46,9 +46,9 @@ __all__ = [
     "Algorithm",
     "cost_kind",
     "find_algorithm",
-    "find_matches",
+    "get_handler",
     "is_unsalted",
-    "is_variant",
+    "is_wrapper",
     "load_algorithm",
 ]
 
@@ -136,17 +136,13 @@ class Algorithm(Verifier):
             ValueError: If *secret* can't be hashed faithfully.
         """
         reason = self.why_never(secret) or self._why_not_new(secret)
-        if reason is None:
-            failed: Exception
-            try:
-                return str(_call(self.handler.hash, secret))
-            except UnicodeError:
-                reason = "it has characters that the algorithm does not know"
-            except Exception as error:  # noqa: BLE001 - the password was checked, so it is the machine
-                failed = unavailable(self.name, error)
-        # Raised here, without a context: passlib may quote the password.
         if reason is not None:
             raise ValueError(f"{self.name} can't hash this password: {reason}")
+        try:
+            return str(_call(self.handler.hash, secret))
+        except Exception as error:  # noqa: BLE001 - the password was checked, so it is the machine
+            failed = unavailable(self.name, error)
+        # Raised here, without a context: passlib may quote the password.
         raise failed
 
     def identify(self, hashed: str) -> bool:
@@ -219,9 +215,12 @@ class Algorithm(Verifier):
         stored = _parse(self.handler, hashed)
         if stored is None:
             return None
-        costs = {**stored.costs, "work": self._work(stored.costs)}
-        within = all(cost <= self.max_costs.get(name, cost) for name, cost in costs.items())
-        return stored if within else None
+        return stored if self.is_within(stored.costs) else None
+
+    def is_within(self, costs: Mapping[str, int]) -> bool:
+        """Return whether a stored hash of *costs* is computed, and not refused."""
+        costs = {**costs, "work": self._work(costs)}
+        return all(cost <= self.max_costs.get(name, cost) for name, cost in costs.items())
 
     def _compute(self, secret: str, parsed: Stored) -> bool:
         return bool(_call(self.handler.verify, secret, parsed.hashed))
@@ -290,7 +289,7 @@ def load_algorithm(
     return Algorithm(name, handler, costs, ceilings, arguments)
 
 
-def find_algorithm(name: object) -> str:
+def find_algorithm(name: object, others: Iterable[str] = ()) -> str:
     """Return *name* if a stored hash of that name can be verified.
 
     What passlib registers as a password hash can, but for plain text, disabled accounts, what can
@@ -304,7 +303,7 @@ def find_algorithm(name: object) -> str:
         raise TypeError(f"algorithm must be the name of one, a str, not {name!r}")
     names = registry.list_crypt_handlers()
     if name not in names:
-        close = difflib.get_close_matches(name, names)
+        close = difflib.get_close_matches(name, [*names, *others])
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"unknown algorithm {name!r}: passlib.hash has no such name{hint}")
     with _quietly():
@@ -318,16 +317,6 @@ def find_algorithm(name: object) -> str:
     return name
 
 
-def find_matches(hashed: str) -> dict[str, Mapping[str, int]]:
-    """Return the algorithms that *hashed* may be of, and what it costs then.
-
-    It is parsed and not computed; only Argon2 needs its extra for that.
-    """
-    with _quietly():
-        costs = {name: _costs_of(handler, hashed) for name, handler in _accepted().items()}
-    return {name: cost for name, cost in costs.items() if cost is not None}
-
-
 @functools.cache
 def _accepted() -> Mapping[str, Any]:
     handlers = {}
@@ -337,10 +326,14 @@ def _accepted() -> Mapping[str, Any]:
     return handlers
 
 
-def is_variant(name: str, hashed: str) -> bool:
-    """Return whether *hashed* is of a weaker kind than is made today; see `Stored.variant`."""
-    stored = _parse(_accepted()[name], hashed)
-    return stored is not None and stored.variant
+def get_handler(name: str) -> Any:
+    """Return passlib's own class or wrapper, which parses without the package that computes it."""
+    return registry.get_crypt_handler(name)
+
+
+def is_wrapper(handler: Any) -> bool:
+    """Return whether *handler* puts something before the strings of another one."""
+    return isinstance(handler, PrefixWrapper)
 
 
 def is_unsalted(name: str) -> bool:
@@ -530,7 +523,7 @@ def _mended_argon2(handler: Any) -> Any:
     from argon2 import low_level  # noqa: PLC0415 - an extra
 
     # Of a compiled module, which has no types.
-    core, ffi, lib = low_level.core, low_level.ffi, getattr(low_level, "lib")  # noqa: B009
+    ffi, lib = low_level.ffi, getattr(low_level, "lib")  # noqa: B009
 
     class Mended(handler):  # type: ignore[misc] # passlib has no types
         hash: Any = classmethod(GenericHandler.hash.__func__)
@@ -557,7 +550,7 @@ def _mended_argon2(handler: Any) -> Any:
                     "flags": lib.ARGON2_DEFAULT_FLAGS,
                 },
             )
-            status = core(context, low_level.Type[self.type.upper()].value)
+            status = low_level.core(context, low_level.Type[self.type.upper()].value)
             if status == lib.ARGON2_MEMORY_ALLOCATION_ERROR:
                 raise Shortage("memory")
             if status != lib.ARGON2_OK:

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ._legacy import read_werkzeug
-from ._passlib import find_matches, is_unsalted, is_variant
+from ._kinds import Match, find_matches, is_disabled
 
-__all__ = ["MINIMUM", "Finding", "inspect"]
+__all__ = ["MINIMUM", "NO_PASSWORD", "UNKNOWN", "Finding", "inspect"]
 
 #: What a hash must cost at least, by algorithm: one of these, in all of its settings.
 MINIMUM: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
@@ -36,7 +35,8 @@ MINIMUM: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
         ),
     }
 )
-_KIND = re.compile("|".join(MINIMUM))
+# yescrypt is not scrypt, and OWASP does not name it.
+_KIND = re.compile(f"(?<!ye)(?:{'|'.join(MINIMUM)})")
 
 
 @dataclass(frozen=True, order=True)
@@ -54,25 +54,38 @@ class Finding:
     verdict: str
 
 
+#: A marker of an account that has no password.
+NO_PASSWORD = Finding("no password", "", "no password")
+#: A string that is of no kind known here.
+UNKNOWN = Finding("unknown", "", "of no kind known here")
+
+
 def inspect(hashed: str) -> Finding:
-    """Tell what *hashed* is."""
-    costs = read_werkzeug(hashed)
-    if costs is not None:
-        name = "scrypt" if "block_size" in costs else "pbkdf2_" + hashed.split(":")[1]
-        return Finding(f"werkzeug {name}", _in_words(costs), _judge(name, costs))
-    matches = find_matches(hashed)
+    """Return what *hashed* is.
+
+    White space around a hash is told apart: a column of a fixed width pads it, and then it does not
+    verify.
+    """
+    if is_disabled(hashed):
+        return NO_PASSWORD
+    bare = hashed.strip()
+    matches = find_matches(bare)
     if not matches:
-        return Finding("unknown", "", "no password hash")
-    verdicts = {_judge_match(name, costs, hashed) for name, costs in matches.items()}
-    # Only hashes without settings look like each other.
-    (settings,) = {_in_words(costs) for costs in matches.values()}
-    return Finding(" or ".join(matches), settings, " or ".join(sorted(verdicts)))
+        return UNKNOWN
+    verdicts = set(map(_judge_match, matches))
+    settings = dict.fromkeys(_in_words(match.costs) for match in matches)
+    return Finding(
+        " or ".join(match.label for match in matches),
+        " or ".join(filter(None, settings)),
+        " or ".join(sorted(verdicts)) if hashed == bare else "padded with white space",
+    )
 
 
-def _judge_match(name: str, costs: Mapping[str, int], hashed: str) -> str:
-    if is_unsalted(name):
+def _judge_match(match: Match) -> str:
+    if match.unsalted:
         return "no salt"
-    return "too weak" if is_variant(name, hashed) else _judge(name, costs)
+    verdict = "too weak" if match.variant else _judge(match.kind, match.costs)
+    return "too expensive" if verdict == "good" and match.too_expensive else verdict
 
 
 def _judge(name: str, costs: Mapping[str, int]) -> str:

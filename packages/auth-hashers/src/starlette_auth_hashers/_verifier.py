@@ -12,7 +12,7 @@ from typing import Any
 from ._pacing import computation, learned_costs
 from ._unavailable import HasherUnavailable, unavailable
 
-__all__ = ["DISABLED", "MAX_HASH_SIZE", "Verifier"]
+__all__ = ["DISABLED", "MAX_HASH_SIZE", "Verifier", "why_never"]
 
 logger = logging.getLogger("starlette_auth_hashers")
 
@@ -103,29 +103,19 @@ class Verifier(ABC):
 
     def why_never(self, secret: str) -> str | None:
         """Return why *secret* is never right, if that is so."""
-        if len(secret) > _MAX_PASSWORD_SIZE:
-            return f"it has more than {_MAX_PASSWORD_SIZE} characters"
-        if "\0" in secret:
-            # It ends a password for bcrypt and crypt; HMAC, and so PBKDF2 and scrypt, takes "a"
-            # and "a\0" for the same. RFC 7617 section 2 has no control characters either.
-            return "it has a NUL character"
-        try:
-            secret.encode()
-        except UnicodeEncodeError:
-            return "it has a lone surrogate, which UTF-8 has no bytes for"
-        return None
+        return why_never(secret)
 
+    @abstractmethod
     def confuses(self, secret: str, hashed: str) -> bool:
         """Return whether another password than *secret* may be the one that *hashed* is of.
 
         That is so where the algorithm cuts what was typed, or folds case. Then *secret* must not
         be hashed anew: its owner may have typed more, and would be locked out.
         """
-        return False
 
+    @abstractmethod
     def _settings_of(self, parsed: Any) -> Hashable:
-        """Return the settings that decide what *parsed* costs; None where that is not known."""
-        return None
+        """Return the settings that decide what *parsed* costs."""
 
     def _is_too_expensive(self, secret: str, parsed: Any) -> bool:
         """Return whether computing *parsed* would take longer than is reasonable."""
@@ -137,8 +127,6 @@ class Verifier(ABC):
         try:
             with computation((self.name, self.size_of(secret)), self._settings_of(parsed)):
                 return self._compute(secret, parsed)
-        except HasherUnavailable:
-            raise
         except Exception as error:  # noqa: BLE001 - the input was parsed, so it is the machine
             failed = unavailable(self.name, error)
         # Raised here, without a context: the error of a library may quote the password.
@@ -151,3 +139,18 @@ class Verifier(ABC):
     def _computable(self, secret: str) -> str:
         """Return *secret*, or the empty password in place of one that is never right."""
         return "" if self.why_never(secret) else secret
+
+
+def why_never(secret: str) -> str | None:
+    """Return why *secret* is never right, whatever the algorithm."""
+    if len(secret) > _MAX_PASSWORD_SIZE:
+        return f"it has more than {_MAX_PASSWORD_SIZE} characters"
+    if "\0" in secret:
+        # It ends a password for bcrypt and crypt; HMAC, and so PBKDF2 and scrypt, takes "a"
+        # and "a\0" for the same. RFC 7617 section 2 has no control characters either.
+        return "it has a NUL character"
+    try:
+        secret.encode()
+    except UnicodeEncodeError:
+        return "it has a lone surrogate, which UTF-8 has no bytes for"
+    return None

@@ -1,6 +1,6 @@
 """Authentication by a session cookie."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.authentication import AuthCredentials
@@ -32,13 +32,14 @@ class SessionAuth(AuthBackend[UserT]):
 
     Attributes:
         scheme: The name that the challenge goes by. Browsers do not know it, and so show no dialog.
+        vary: As of `AuthBackend`. `Cookie` is added where it is missing.
 
     Raises:
         TypeError: At construction, if *sessions* is not a `Sessions` object (a store is not).
     """
 
     scheme = "Session"
-    vary = ("Cookie",)
+    vary: Sequence[str] = ("Cookie",)
 
     def __init__(self, sessions: Sessions[UserT, Any]) -> None:
         self.sessions = sessions
@@ -74,6 +75,9 @@ class SessionAuth(AuthBackend[UserT]):
                 "sessions must be a Sessions object, such as Sessions(store); got an object of "
                 f"the class {type(self.sessions).__name__}"
             )
+        # A cache that does not know of the cookie would hand one user's page to another.
+        if "cookie" not in map(str.lower, self.vary):
+            self.vary = (*self.vary, "Cookie")
 
 
 def _is_reserved(scope: str) -> bool:

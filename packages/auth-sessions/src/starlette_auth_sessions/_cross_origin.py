@@ -71,11 +71,15 @@ def trusted(origins: Iterable[str]) -> frozenset[Origin]:
     """Return the setting `trusted_origins`, parsed.
 
     Raises:
-        TypeError: If it is a string, or one of its values is not a string.
+        TypeError: If it is not a sequence, or one of its values is not a string.
         ValueError: If one of them is not an origin.
     """
-    if isinstance(origins, (str, bytes)):
+    if isinstance(origins, (str, bytes, bytearray)):
         raise TypeError(f"trusted_origins must be a sequence of origins: use ({origins!r},)")
+    if not isinstance(origins, Iterable):
+        raise TypeError(
+            f"trusted_origins must be a sequence of origins, not a {type(origins).__name__}"
+        )
     parsed = set()
     for text in origins:
         if not isinstance(text, str):

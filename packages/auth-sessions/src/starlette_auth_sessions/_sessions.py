@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from anyio import CancelScope, fail_after
@@ -17,9 +18,10 @@ from starlette.responses import Response
 from starlette_auth_core import InvalidCredentials
 from starlette_auth_core.tokens import TokenStore
 
+from ._arguments import check_conn, check_logged_in, check_response, check_user, is_nobody
 from ._cookie import Cookie, SessionId
 from ._cross_origin import check_origin, is_unsafe, trusted
-from ._store_calls import check_row, check_store, check_user, wait
+from ._store_calls import check_row, check_store, finish, wait
 from ._typing import RowT, UserT
 
 __all__ = ["Sessions"]
@@ -33,6 +35,9 @@ _FOUND = "starlette_auth_sessions.found"
 _TOUCH_EVERY = timedelta(minutes=1)
 # How long a statement may take that undoes a login in a cancelled task, in seconds.
 _UNDO_SECONDS = 5.0
+# How many cookies of one request are looked up, at a query each. RFC 6265 section 6.1 asks browsers
+# to keep 50 of a site, and Chromium keeps 180.
+_MOST_COOKIES = 180
 _NOT_EXTRA = frozenset({"digest", "scopes", "created_at", "expires_at", "last_used_at"})
 
 
@@ -50,6 +55,8 @@ class Sessions(Generic[UserT, RowT]):
     Every call of the store ends within `query_timeout`; a store that takes longer, or raises
     `TimeoutError`, makes `AuthenticationUnavailable`, which is answered with 503. Nobody is logged
     out because a database is down.
+
+    An `AuthenticationMiddleware` around the views answers the errors of `login` and `logout`.
 
     Args:
         store: The storage. Its rows need `last_used_at`. Use a model of its own for sessions: in a
@@ -71,7 +78,8 @@ class Sessions(Generic[UserT, RowT]):
 
     Raises:
         TypeError: At construction, if *store* is not a store, a time is not a timedelta,
-            *trusted_origins* is a string, or *insecure* is not a bool.
+            *trusted_origins* is not a sequence of strings, *insecure* is not a bool, or *now* is
+            not a function.
         ValueError: At construction, if the rows of *store* have no `last_used_at`, where the store
             can tell; if a time is out of range; or if a trusted origin is not an origin.
     """
@@ -93,6 +101,8 @@ class Sessions(Generic[UserT, RowT]):
         _check_spans(idle, absolute, fresh)
         if not isinstance(insecure, bool):
             raise TypeError(f"insecure must be a bool, not a {type(insecure).__name__}")
+        if not callable(now):
+            raise TypeError(f"now must be a function, not a {type(now).__name__}")
         self._store = store
         self._idle = idle
         self._absolute = absolute
@@ -129,20 +139,26 @@ class Sessions(Generic[UserT, RowT]):
             RuntimeError: If the request came over plain http, and not with `insecure=True`.
             TypeError: If *user* is nobody, or *extra* holds a field that is not the app's.
         """
+        check_conn("conn", conn)
+        check_response(response)
         self._check_https(conn)
         check_user(user)
+        check_logged_in(user)
         refused = sorted(_NOT_EXTRA.intersection(extra))
         if refused:
             raise TypeError(f"login can't set {', '.join(refused)}: these fields are not the app's")
         self._check_unsafe(conn)
         old = await self._find_all(conn)
         session_id, now = SessionId.generate(), _whole(self._now())
-        row = await self._insert(user, session_id, now, extra)
+        row: RowT | None = None
         try:
+            row = await self._insert(user, session_id, now, extra)
             for each in old:
                 await self._wait("delete", self._store.delete(each))
+        except InvalidCredentials:
+            raise
         except BaseException:
-            await self._undo(row)
+            await self._undo(session_id, row)
             raise
         self._cookie.set(response, session_id, self._absolute)
         return row
@@ -150,7 +166,8 @@ class Sessions(Generic[UserT, RowT]):
     async def logout(self, conn: HTTPConnection, response: Response) -> None:
         """End the session of a request, and have *response* delete its cookie.
 
-        Several cookies end several sessions, and a request without a session is not an error.
+        Several cookies end several sessions, up to 180, which is as many cookies as a browser keeps
+        for a site. A request without a session is not an error.
 
         Args:
             conn: The request.
@@ -161,6 +178,8 @@ class Sessions(Generic[UserT, RowT]):
             AuthenticationUnavailable: If the store takes too long. The cookie stays.
             CrossOriginRequest: If a page of another origin made the browser send the request.
         """
+        check_conn("conn", conn)
+        check_response(response)
         self._check_unsafe(conn)
         for row in await self._find_all(conn):
             await self._wait("delete", self._store.delete(row))
@@ -172,7 +191,8 @@ class Sessions(Generic[UserT, RowT]):
         Args:
             user: The user.
             keep: A request whose session stays. Where it has no valid session, or one of another
-                user, all of the user's end.
+                user, all of the user's end. The session that it came with is meant: in a view that
+                calls `login` too, call `end_all` first.
 
         Returns:
             The number of ended sessions, those that had expired included.
@@ -182,6 +202,8 @@ class Sessions(Generic[UserT, RowT]):
             TypeError: If *user* is nobody.
         """
         check_user(user)
+        if keep is not None:
+            check_conn("keep", keep)
         row = None if keep is None else await self._find_valid(keep)
         return await self._wait("delete_all", self._store.delete_all(user, keep=row))
 
@@ -237,20 +259,21 @@ class Sessions(Generic[UserT, RowT]):
 
     async def _find_all(self, conn: HTTPConnection) -> Sequence[RowT]:
         ids = dict.fromkeys(each for each in self._cookie.read(conn) if each is not None)
-        rows = [await self._find(conn, each) for each in ids]
+        rows = [await self._find(conn, each) for each in islice(ids, _MOST_COOKIES)]
         return [row for row in rows if row is not None]
 
     async def _find(self, conn: HTTPConnection, session_id: SessionId) -> RowT | None:
         # A view that ends the session of its request need not ask the store again. The row of a
         # WebSocket may be hours old.
-        scope = conn.scope if conn.scope["type"] == "http" else {}
-        found: dict[Any, RowT | None] = scope.setdefault(_FOUND, {})
+        found: dict[Any, RowT | None] = {}
+        if conn.scope["type"] == "http":
+            found = conn.scope.setdefault(_FOUND, found)
         key = self, session_id
         if key not in found:
             row: Any = await self._wait("find", self._store.find(session_id.digest))
             if row is not None:
                 check_row("find", row)
-            found[key] = None if row is None or row.user is None else row
+            found[key] = None if row is None or is_nobody(row.user) else row
         return found[key]
 
     async def _insert(self, user: UserT, session_id: SessionId, now: datetime, extra: Any) -> RowT:
@@ -274,16 +297,20 @@ class Sessions(Generic[UserT, RowT]):
         _logger.info("Login refused: insert of the store raised %s", refused)
         raise InvalidCredentials
 
-    async def _undo(self, row: RowT) -> None:
-        # Nobody knows the id of the new session, but it would show in `list`.
+    async def _undo(self, session_id: SessionId, row: RowT | None) -> None:
+        # Nobody knows the id of the new session, but it would show in `list`. An `insert` that was
+        # broken off may have stored the row all the same.
         seconds = _UNDO_SECONDS
         if self.query_timeout is not None:
             seconds = min(seconds, self.query_timeout)
         try:
             with CancelScope(shield=True), fail_after(seconds):
-                await self._store.delete(row)
+                if row is None:
+                    row = await self._store.find(session_id.digest)
+                if row is not None:
+                    await self._store.delete(row)
         except Exception as error:  # noqa: BLE001  # The error that led here is the one to raise.
-            _logger.warning("A login failed, and left a session: %s", type(error).__name__)
+            _logger.warning("A login failed, and may have left a row: %s", type(error).__name__)
 
     async def _touch(self, row: Any, now: datetime) -> None:
         unless_since = now - _TOUCH_EVERY
@@ -292,8 +319,8 @@ class Sessions(Generic[UserT, RowT]):
             return
         touched = False
         try:
-            with fail_after(self.query_timeout):
-                touched = await self._store.touch(row, now, unless_since=unless_since)
+            touching = self._store.touch(row, now, unless_since=unless_since)
+            touched = await finish("touch", touching, self.query_timeout)
         except Exception as error:  # noqa: BLE001  # The last use is no reason to refuse a session.
             _logger.warning("The last use of a session was not stored: %s", type(error).__name__)
         # A row that the store has updated is left alone: an ORM would mark it as changed.
