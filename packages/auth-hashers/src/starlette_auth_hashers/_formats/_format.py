@@ -14,13 +14,16 @@ from typing import Any, ClassVar, TypeAlias
 
 from starlette_auth_hashers._algorithms import max_costs_of
 from starlette_auth_hashers._passlib import (
+    MAX_SCRYPT_MEMORY,
     Algorithm,
     Stored,
     _costs_of,
     _work,
     cost_kind,
+    exceeds,
     get_handler,
     load_algorithm,
+    scrypt_work,
 )
 from starlette_auth_hashers._repeating import costs_of_config, repeat, separate
 from starlette_auth_hashers._verifier import MAX_HASH_SIZE, Verifier
@@ -190,10 +193,14 @@ class Format(Verifier):
         else:
             # yescrypt's costs are counted as scrypt's.
             kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
-            work = _work_of_scrypt(parsed.costs)
+            work = scrypt_work(parsed.costs) if "block_size" in parsed.costs else 0
         limits = max_costs_of(kind) | self._max_costs
         costs = {**parsed.costs, "work": work}
-        return any(cost > limits.get(name, cost) for name, cost in costs.items())
+        if isinstance(parsed, Computed) and kind.startswith("pbkdf2_"):
+            # All rounds are computed for each block of the digest (RFC 8018 section 5.2).
+            block = hashlib.new(kind.removeprefix("pbkdf2_")).digest_size
+            costs["rounds"] *= -(-len(parsed.digest) // block)
+        return exceeds(costs, limits)
 
     def _parse(self, hashed: str) -> Parsed | None:
         parsed = self.parse(hashed) if len(hashed) <= MAX_HASH_SIZE else None
@@ -215,13 +222,6 @@ class Format(Verifier):
 @functools.cache
 def _borrow(name: str) -> Algorithm:
     return load_algorithm(name, {}, {}, max_costs_of(cost_kind(name)))
-
-
-def _work_of_scrypt(costs: Mapping[str, int]) -> int:
-    if "block_size" not in costs:
-        return 0
-    # No more than a number: a string may say anything.
-    return int(2 ** min(costs["rounds"], 64) * costs["block_size"] * costs["parallelism"])
 
 
 def blank(hashed: str, digest_size: int) -> str:
@@ -264,6 +264,6 @@ def pbkdf2(digest: str, secret: str, salt: bytes, rounds: int, size: int | None 
 def scrypt(secret: str, salt: bytes, costs: Mapping[str, int], size: int) -> bytes:
     """Compute scrypt (RFC 7914)."""
     n, r, p = 1 << costs["rounds"], costs["block_size"], costs["parallelism"]
-    # OpenSSL wants to be told how much memory it may take: this, twice.
-    memory = 2 * 128 * r * (n + p + 2)
-    return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=size)
+    # Without it, OpenSSL takes 32 MiB at most.
+    limit = MAX_SCRYPT_MEMORY
+    return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=limit, dklen=size)
