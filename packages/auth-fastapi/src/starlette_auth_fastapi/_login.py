@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from starlette_auth_core import AuthBackend, AuthenticationMiddleware, refusal
-from starlette_auth_core.credentials import is_plain_text
+from starlette_auth_core.credentials import is_plain_text, is_reserved_scope
 from starlette_auth_core.tokens import Tokens
 
 from ._documentation import with_scopes
@@ -235,6 +235,6 @@ def _asked(scope: str, granted: list[str]) -> list[str] | None:
     for name in scopes:
         # A token with one of the scopes that say how somebody logged in could pass for a password,
         # so `Tokens` issues none.
-        if name not in granted or name == "fresh" or name.startswith("via:"):
+        if name not in granted or is_reserved_scope(name):
             raise LoginRefused("invalid_scope", "The user is not granted each scope that is asked")
     return scopes
