@@ -105,6 +105,31 @@ class TestAudit:
     def test_what_may_be_several_says_so(self) -> None:
         assert "hex_md5 or lmhash or nthash" in inspect(HEX).algorithm
 
+    @pytest.mark.parametrize("beginning", ["$2a$", "$2b$", "$2y$"])
+    def test_bcrypt_is_called_bcrypt_and_nothing_else(self, beginning: str) -> None:
+        assert inspect(BCRYPT.replace("$2b$", beginning)).algorithm == "bcrypt"
+
+    @pytest.mark.parametrize(
+        ("hashed", "algorithm"),
+        [
+            # Django has made salts of 5, 12 and 22 characters, Werkzeug of 8 and 16.
+            (f"md5$abcde${HEX}", "django_salted_md5"),
+            (f"md5${'a' * 12}${HEX}", "django_salted_md5"),
+            (f"sha1${'a' * 22}${HEX}{HEX[:8]}", "django_salted_sha1"),
+            (f"sha1${'a' * 8}${HEX}{HEX[:8]}", "django_salted_sha1 or werkzeug hmac_sha1"),
+            (f"sha256${'a' * 12}${HEX}{HEX}", "werkzeug hmac_sha256"),
+            # passlib's name is the first one.
+            ("$P$Babcdefgh" + 22 * ".", "phpass or wordpress phpass"),
+            ("{SSHA}" + 32 * "A", "ldap_salted_sha1 or dovecot salted_sha1"),
+        ],
+    )
+    def test_strings_that_several_programs_make(self, hashed: str, algorithm: str) -> None:
+        report = Report()
+        audit_lines([hashed.encode()], report)
+
+        assert [finding.algorithm for finding in report.counts] == [algorithm]
+        assert inspect(hashed).algorithm == algorithm
+
     def test_all_of_ours_are_known(self) -> None:
         for hasher in (Hasher("fshp", rounds=1), Hasher("mssql2005"), Hasher("des_crypt")):
             assert hasher._algorithm.name in inspect(hasher.make_sync("secret")).algorithm

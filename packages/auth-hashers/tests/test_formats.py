@@ -63,7 +63,8 @@ class TestKnownHashes:
 
     @each_known
     def test_is_audited_under_its_name(self, name: str, password: str, stored: str) -> None:
-        assert name in inspect(stored).algorithm
+        # Nothing marks the strings of Flask-Bcrypt: they are bcrypt's.
+        assert name.removeprefix("flask_") in inspect(stored).algorithm
 
     @each_known
     def test_damaged(self, name: str, password: str, stored: str) -> None:

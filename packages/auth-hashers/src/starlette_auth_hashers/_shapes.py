@@ -14,6 +14,7 @@ _B64 = "[A-Za-z0-9+/]"
 _H64 = "[A-Za-z0-9./]"
 _HEX = "[0-9a-f]"
 _SALT = "[A-Za-z0-9]{1,64}"
+_DJANGO_SALT = "(?:[A-Za-z0-9]{5}|[A-Za-z0-9]{12}|[A-Za-z0-9]{22})"
 # 16 and 32 bytes in base64, without bits that stand for nothing.
 _16_BYTES = f"{_B64}{{21}}[AQgw]"
 _32_BYTES = f"{_B64}{{42}}[AEIMQUYcgkosw048]"
@@ -34,7 +35,10 @@ _SHAPES = (
     (rf"pbkdf2:sha1:{_ROUNDS}\$", rf"{_SALT}\${_HEX}{{40}}"),
     (rf"pbkdf2:sha256:{_ROUNDS}\$", rf"{_SALT}\${_HEX}{{64}}"),
     (rf"pbkdf2:sha512:{_ROUNDS}\$", rf"{_SALT}\${_HEX}{{128}}"),
+    # The salts of Django, and those of others: what decides differs by the `$`.
+    (r"md5", rf"\${_DJANGO_SALT}\${_HEX}{{32}}"),
     (r"md5\$", rf"{_SALT}\${_HEX}{{32}}"),
+    (r"sha1", rf"\${_DJANGO_SALT}\${_HEX}{{40}}"),
     (r"sha1\$", rf"{_SALT}\${_HEX}{{40}}"),
     (r"sha256\$", rf"{_SALT}\${_HEX}{{64}}"),
     (rf"\$5\$(?:rounds={_ROUNDS}\$)?", rf"{_H64}{{1,16}}\${_H64}{{43}}"),
