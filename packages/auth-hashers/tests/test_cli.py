@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -129,6 +130,41 @@ class TestAudit:
 
         assert [finding.algorithm for finding in report.counts] == [algorithm]
         assert inspect(hashed).algorithm == algorithm
+
+    def test_peppered_and_wrapped_hashes_are_as_good_as_the_hash_within(self) -> None:
+        for before, name in (
+            ("$pepper$2026$", "argon2 with a pepper"),
+            ("$wrapped$hex_md5$$", "argon2 over hex_md5"),
+            ("$wrapped$hex_md5$$$pepper$2026$", "argon2 with a pepper over hex_md5"),
+        ):
+            found = inspect(before + ARGON2)
+            assert (found.algorithm, found.verdict) == (name, "good")
+            assert inspect(before + WEAK_ARGON2).verdict == "too weak"
+            for nothing in ("", "!", "x"):
+                assert inspect(before + nothing).algorithm == "unknown"
+
+    def test_directory(self, tmp_path: Path) -> None:
+        result = run("audit", str(tmp_path))
+
+        assert result.exit_code == 2
+        assert "It is a directory" in result.stderr
+
+    def test_source_without_a_hash_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.txt").touch()
+        result = run("audit", str(tmp_path / "empty.txt"))
+
+        assert result.exit_code == 2
+        assert "empty.txt: The input has no hash" in result.stderr
+
+    def test_pipe(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        writer = threading.Thread(target=pipe.write_text, args=(BCRYPT,))
+        writer.start()
+        result = run("audit", "--json", str(pipe))
+        writer.join()
+
+        assert findings(result)["total"] == 1
 
     def test_all_of_ours_are_known(self) -> None:
         for hasher in (Hasher("fshp", rounds=1), Hasher("mssql2005"), Hasher("des_crypt")):
@@ -357,10 +393,10 @@ class TestRows:
     def test_many_different_settings(self) -> None:
         lines = "\n".join(BCRYPT.replace("$12$", f"${i % 30 + 4:02}$") for i in range(90))
         digest = "A" * 43 + "="
-        pbkdf2 = "\n".join(f"pbkdf2_sha256${i}$salt${digest}" for i in range(600_000, 605_000))
+        pbkdf2 = "\n".join(f"pbkdf2_sha256${i}$salt${digest}" for i in range(600_000, 604_200))
         report = findings(run("audit", "--json", stdin=f"{lines}\n{pbkdf2}"))
 
-        assert report["total"] == 5090
+        assert report["total"] == 4290
 
     @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:10] + b"xxxx"])
     def test_damaged_gzip(self, damage: Callable[[bytes], bytes]) -> None:
@@ -421,7 +457,7 @@ class TestRows:
         assert [row["line"] for row in report["weak"]][-1] == 36_000
         assert len(report["hashes"]) == 6
 
-    @pytest.mark.parametrize("count", [3, 40_000])
+    @pytest.mark.parametrize("count", [3, 4200])
     def test_many_different_strings(self, count: int) -> None:
         lines = "\n".join(f"nonsense {i}" for i in range(count))
 

@@ -13,11 +13,11 @@ from ._passlib import (
     _accepted,
     _parse,
     _quietly,
-    _work,
     cost_kind,
     get_handler,
     is_unsalted,
     is_wrapper,
+    whole_costs,
 )
 from ._verifier import MAX_HASH_SIZE
 
@@ -178,6 +178,6 @@ def _match_passlib(name: str, handler: Any, hashed: str) -> Match | None:
     if stored is None:
         return None
     limits = max_costs_of(cost_kind(name))
-    costs = {**stored.costs, "work": _work(handler, stored.costs)}
+    costs = whole_costs(handler, stored.costs)
     too_expensive = any(cost > limits.get(key, cost) for key, cost in costs.items())
     return Match(name, name, stored.costs, is_unsalted(name), stored.variant, too_expensive)

@@ -50,6 +50,7 @@ __all__ = [
     "is_unsalted",
     "is_wrapper",
     "load_algorithm",
+    "whole_costs",
 ]
 
 T = TypeVar("T")
@@ -219,8 +220,8 @@ class Algorithm(Verifier):
 
     def is_within(self, costs: Mapping[str, int]) -> bool:
         """Return whether a stored hash of *costs* is computed, and not refused."""
-        costs = {**costs, "work": self._work(costs)}
-        return all(cost <= self.max_costs.get(name, cost) for name, cost in costs.items())
+        whole = whole_costs(self.handler, costs)
+        return all(cost <= self.max_costs.get(name, cost) for name, cost in whole.items())
 
     def _compute(self, secret: str, parsed: Stored) -> bool:
         return bool(_call(self.handler.verify, secret, parsed.hashed))
@@ -283,7 +284,7 @@ def load_algorithm(
     costs = _costs(source, source.setting_kwds)
     _refuse_impossible(name, costs)
     # Whoever asks for more than the ceiling means it: what is made must verify.
-    wanted = {**costs, "work": _work(handler, costs)}
+    wanted = whole_costs(handler, costs)
     ceilings = {key: max(limit, wanted.get(key, 0)) for key, limit in max_costs.items()}
     arguments = (name, dict(settings), dict(defaults), dict(max_costs))
     return Algorithm(name, handler, costs, ceilings, arguments)
@@ -409,6 +410,17 @@ def _work(handler: Any, costs: Mapping[str, int]) -> int:
         # No more than a number: a string may say anything.
         rounds = 2 ** min(rounds, 64)
     return rounds * costs.get("block_size", 1) * costs.get("parallelism", 1)
+
+
+def whole_costs(handler: Any, costs: Mapping[str, int]) -> Mapping[str, int]:
+    """Return *costs* with their products, which have ceilings, too.
+
+    The product of scrypt's settings does not count what makes its blocks and mixes them: PBKDF2.
+    """
+    whole = {**costs, "work": _work(handler, costs)}
+    if "block_size" in costs:
+        whole["blocks"] = costs["block_size"] * costs["parallelism"]
+    return whole
 
 
 def _memory(costs: Mapping[str, int]) -> int:

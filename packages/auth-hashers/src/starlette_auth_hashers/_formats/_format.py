@@ -17,10 +17,10 @@ from starlette_auth_hashers._passlib import (
     Algorithm,
     Stored,
     _costs_of,
-    _work,
     cost_kind,
     get_handler,
     load_algorithm,
+    whole_costs,
 )
 from starlette_auth_hashers._repeating import costs_of_config, repeat, separate
 from starlette_auth_hashers._verifier import MAX_HASH_SIZE, Verifier
@@ -43,6 +43,12 @@ __all__ = [
 NOTHING: Mapping[str, int] = MappingProxyType({})
 # hashlib takes no more.
 _MAX_ROUNDS = 2**31 - 1
+# The memory of scrypt, in bytes: hashlib takes no more than an int of C can say.
+_MAX_SCRYPT: Mapping[str, int] = MappingProxyType({"memory": 2**31 - 1})
+# Some 5 seconds of PBKDF2, by its digest.
+_MAX_FAST_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 10_000_000})
+_MAX_SLOW_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 4_000_000})
+_MAX_ROUNDS_OF = dict.fromkeys(("md5", "sha1", "sha224", "sha256"), _MAX_FAST_ROUNDS)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
@@ -185,14 +191,16 @@ class Format(Verifier):
     def costs_too_much(self, parsed: Parsed) -> bool:
         """Return whether a check would take longer than is reasonable, and is refused."""
         if isinstance(parsed, Borrowed):
-            kind = cost_kind(parsed.kind)
-            work = _work(get_handler(parsed.kind), parsed.costs)
-        else:
+            limits = max_costs_of(cost_kind(parsed.kind))
+            costs = whole_costs(get_handler(parsed.kind), parsed.costs)
+        elif "block_size" in parsed.costs:
             # yescrypt's costs are counted as scrypt's.
-            kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
-            work = _work_of_scrypt(parsed.costs)
-        limits = max_costs_of(kind) | self._max_costs
-        costs = {**parsed.costs, "work": work}
+            limits = max_costs_of("scrypt") | _MAX_SCRYPT
+            costs = _costs_of_scrypt(parsed.costs)
+        else:
+            limits = _MAX_ROUNDS_OF.get(parsed.kind.rpartition("_")[2], _MAX_SLOW_ROUNDS)
+            costs = {"rounds": parsed.costs.get("rounds", 0) * _blocks(parsed)}
+        limits = {**limits, **self._max_costs}
         return any(cost > limits.get(name, cost) for name, cost in costs.items())
 
     def _parse(self, hashed: str) -> Parsed | None:
@@ -217,11 +225,25 @@ def _borrow(name: str) -> Algorithm:
     return load_algorithm(name, {}, {}, max_costs_of(cost_kind(name)))
 
 
-def _work_of_scrypt(costs: Mapping[str, int]) -> int:
-    if "block_size" not in costs:
-        return 0
+def _costs_of_scrypt(costs: Mapping[str, int]) -> Mapping[str, int]:
     # No more than a number: a string may say anything.
-    return int(2 ** min(costs["rounds"], 64) * costs["block_size"] * costs["parallelism"])
+    n, r, p = 2 ** min(costs["rounds"], 64), costs["block_size"], costs["parallelism"]
+    products = {"work": n * r * p, "blocks": r * p, "memory": _memory_of_scrypt(n, r, p)}
+    return {**costs, **products}
+
+
+def _memory_of_scrypt(n: int, r: int, p: int) -> int:
+    """Return the bytes that OpenSSL counts; see EVP_PBE_scrypt(3)."""
+    return 128 * r * (n + p + 2)
+
+
+def _blocks(parsed: Computed) -> int:
+    """Return how many times PBKDF2 does all of its rounds: RFC 8018 section 5.2, step 2."""
+    try:
+        size = hashlib.new(parsed.kind.rpartition("_")[2]).digest_size
+    except ValueError:
+        return 1
+    return -(-len(parsed.digest) // max(size, 1))
 
 
 def blank(hashed: str, digest_size: int) -> str:
@@ -264,6 +286,6 @@ def pbkdf2(digest: str, secret: str, salt: bytes, rounds: int, size: int | None 
 def scrypt(secret: str, salt: bytes, costs: Mapping[str, int], size: int) -> bytes:
     """Compute scrypt (RFC 7914)."""
     n, r, p = 1 << costs["rounds"], costs["block_size"], costs["parallelism"]
-    # OpenSSL wants to be told how much memory it may take: this, twice.
-    memory = 2 * 128 * r * (n + p + 2)
+    # OpenSSL wants to be told how much memory it may take.
+    memory = _memory_of_scrypt(n, r, p)
     return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=size)
