@@ -239,7 +239,7 @@ def integration(session: nox.Session) -> None:
     """Test all packages together: real servers, real databases, and the code in the READMEs."""
     install_from_tree(session, *PACKAGES, beside=tools("integration"))
     chosen = ("-m", "not browser and not load")
-    session.run("pytest", "tests-integration", *chosen, *session.posargs, env=STRICT)
+    session.run("pytest", *PARALLEL, "tests-integration", *chosen, *session.posargs, env=STRICT)
 
 
 @nox.session(tags=["full"])
@@ -359,7 +359,7 @@ def demo_check(session: nox.Session) -> None:
 def tooling(session: nox.Session) -> None:
     """Test the tools in `tools/`, the contracts of the architecture, and CONTRIBUTING.md."""
     session.install(*tools("tooling", "lint", "build"), *build_backends(PACKAGES))
-    session.run("pytest", "tools/tests", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", "tools/tests", *session.posargs)
 
 
 @nox.session(tags=["quick", "full"])

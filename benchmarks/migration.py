@@ -77,6 +77,7 @@ def counted(check: Callable[[], object]) -> int:
 async def workers_held(hasher: BaseHasher, stored: str) -> int:
     """Return how many workers failed logins hold while all of them wait."""
     _pacing.clock = clock = Clock(sleeps=False)
+    held = 0
     async with anyio.create_task_group() as tasks:
         for number in range(LOGINS):
             tasks.start_soon(hasher.verify, f"{WRONG} {number}", stored)

@@ -190,7 +190,7 @@ def check_reference(pages: dict[Path, Page]) -> Iterator[str]:
     anchors = {anchor for page in pages.values() for anchor in page.anchors}
     for package in PACKAGES[:-1]:
         for module, file in modules(package):
-            if file.name == "__init__.py" or not file.name.startswith("_"):
+            if not any(name.startswith("_") for name in module.split(".")):
                 for name in exported(file):
                     if f"{module}.{name}" not in anchors:
                         yield f"The reference lacks {module}.{name}"

@@ -64,6 +64,13 @@ def test_what_it_does(server: Server) -> None:
     assert request(server, "GET", "/me", headers=bearer(login["access_token"])).is_success
 
 
+@pytest.mark.parametrize("name", ["%00", "a/b", "", "%ED%A0%80"])
+def test_names_of_tokens(server: Server, name: str) -> None:
+    # PostgreSQL stores no NUL, and a path of DELETE holds no slash.
+    assert request(server, "POST", f"/tokens?name={name}", auth=ALICE).status_code == 422
+    assert request(server, "DELETE", "/tokens/%00", auth=ALICE).json() == []
+
+
 def test_its_documentation(server: Server) -> None:
     document = request(server, "GET", "/openapi.json").json()
     assert document["components"]["securitySchemes"] == {

@@ -2,7 +2,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from database import Base, Token, User, sessions
-from fastapi import FastAPI, Security
+from fastapi import FastAPI, Query, Security
 
 from starlette_auth_core import BearerAuth
 from starlette_auth_core.tokens import Tokens
@@ -33,7 +33,7 @@ async def me(user: CurrentUser) -> dict[str, str]:
 
 
 @app.post("/tokens")
-async def create_token(name: str, user: CurrentUser) -> str:
+async def create_token(name: Annotated[str, Query(pattern=r"^[\w-]+$")], user: CurrentUser) -> str:
     return (await tokens.issue(user, name=name, expires_in=timedelta(days=90)))[0]
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from app import BasicAuth, protected
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -29,8 +30,11 @@ backend = Throttled(
 
 
 async def login(request: Request) -> JSONResponse:
-    data = await request.json()
-    username, password = data.get("username"), data.get("password")
+    try:
+        data = await request.json()
+        username, password = data.get("username"), data.get("password")
+    except (ValueError, AttributeError, RecursionError):  # it is not a JSON object
+        raise HTTPException(400) from None
     async with backend.attempt(request, username) as attempt:
         user = await passwords.verify(username, password)
         if user is None:

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import FastAPI, HTTPException, Request, Response, Security
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from starlette_auth_core import BaseBasicAuth
 from starlette_auth_core.tokens import MemoryTokenStore
@@ -32,7 +32,7 @@ class Passwords(BaseBasicAuth[User]):
 
 class Login(BaseModel):
     username: str
-    password: str
+    password: SecretStr
 
 
 passwords = Passwords()
@@ -51,7 +51,7 @@ auth.install(app)
 
 @app.post("/login", status_code=204)
 async def login(body: Login, request: Request, response: Response) -> None:
-    user = await passwords.verify(body.username, body.password)
+    user = await passwords.verify(body.username, body.password.get_secret_value())
     if user is None:
         raise HTTPException(401, "The name or the password is wrong")
     await sessions.login(request, response, user)

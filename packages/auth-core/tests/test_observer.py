@@ -164,7 +164,9 @@ async def test_a_user_who_does_not_say_is_authenticated_counts(
 
 async def test_a_user_who_does_not_override_is_authenticated_counts(fetch: Fetch) -> None:
     class Own(BaseUser):
-        display_name = "own"
+        @property
+        def display_name(self) -> str:
+            return "own"
 
     class OwnAuth(AuthenticationBackend):
         async def authenticate(self, conn: HTTPConnection) -> Any:

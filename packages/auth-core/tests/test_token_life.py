@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from starlette.authentication import UnauthenticatedUser
 
 from starlette_auth_core import AuthenticationUnavailable
 from starlette_auth_core.tokens import (
@@ -154,6 +155,12 @@ class TestIssue:
             TypeError, match=r"user must be a user|was not awaited|not a result yet"
         ):
             await world.tokens.issue(user)
+        assert world.store.calls == []
+
+    async def test_somebody_anonymous_gets_no_token(self, world: World) -> None:
+        anonymous: Any = UnauthenticatedUser()
+        with pytest.raises(ValueError, match="UnauthenticatedUser that is not authenticated"):
+            await world.tokens.issue(anonymous)
         assert world.store.calls == []
 
     async def test_user_that_was_not_awaited_gets_no_token(self, world: World) -> None:

@@ -1,5 +1,6 @@
 """Declaring the user of an endpoint lets in whom the backend lets in, and nobody else."""
 
+import traceback
 from typing import Annotated, Any
 
 import anyio
@@ -14,6 +15,7 @@ from starlette.authentication import (
     SimpleUser,
     UnauthenticatedUser,
 )
+from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
@@ -338,6 +340,24 @@ class TestErrorsOfWhatComesAfter:
             assert (response.status_code, response.json()) == (status, {"detail": str(error)})
             assert challenges(response) == sent
             assert response.headers["cache-control"] == "no-store"
+
+    def test_error_reporters_see_the_answer_only(
+        self, app: FastAPI, auth: Authenticated[Any]
+    ) -> None:
+        # They send the local variables of the frames of an error and of those behind it.
+        shown: list[str] = []
+
+        @app.exception_handler(HTTPException)
+        async def report(request: Request, error: HTTPException) -> AnyResponse:
+            shown.extend(traceback.format_exception(error))
+            return PlainTextResponse(status_code=error.status_code)
+
+        @app.get("/", dependencies=[Security(auth)])
+        async def endpoint() -> None:
+            raise AuthenticationUnavailable
+
+        assert TestClient(app).get("/", auth=ALICE).status_code == 503
+        assert "in endpoint" not in "".join(shown)
 
     def test_other_errors_pass(self, app: FastAPI, auth: Authenticated[Any]) -> None:
         @app.get("/", dependencies=[Security(auth)])

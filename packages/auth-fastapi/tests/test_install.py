@@ -3,8 +3,9 @@
 from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, HTTPException, Request, Security
+from fastapi import APIRouter, FastAPI, HTTPException, Request, Security
 from fastapi_backends import Client, Passwords, Several, User
+from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
@@ -119,6 +120,17 @@ class TestMistakes:
             auth.install(app, observer=mistaken)
         assert TestClient(app).get("/mine").headers.get("www-authenticate") is None
 
+    @pytest.mark.parametrize("other", [Starlette(), APIRouter(), FastAPI, None])
+    def test_what_is_not_an_app_is_left_alone(self, auth: Authenticated[Any], other: Any) -> None:
+        with pytest.raises(TypeError, match="app must be a FastAPI app"):
+            auth.install(other)
+        assert not getattr(other, "user_middleware", [])
+
+    def test_browser_dialog_is_a_bool(self, app: FastAPI, auth: Authenticated[Any]) -> None:
+        wrong: Any = "false"
+        with pytest.raises(TypeError, match="browser_dialog must be a bool"):
+            auth.install(app, browser_dialog=wrong)
+
     def test_too_late(self, app: FastAPI, auth: Authenticated[Any]) -> None:
         TestClient(app).get("/mine")
         with pytest.raises(RuntimeError):
@@ -145,6 +157,31 @@ class TestBrowserDialog:
             )
             assert response.status_code == 401
             assert [line.split()[0] for line in challenges(response)] == ["Bearer", "XBasic"]
+
+    @pytest.mark.parametrize(
+        ("own", "sent"),
+        [
+            ("Bearer, Basic", "Bearer, XBasic"),
+            ('Bearer realm="a",basic realm="b"', 'Bearer realm="a",Xbasic realm="b"'),
+            ("Basic\trealm=a", "XBasic\trealm=a"),
+            ("Negotiate", "XNegotiate"),
+            ('Bearer realm="Basic", basic=a', 'Bearer realm="Basic", basic=a'),
+            ("BasicX", "BasicX"),
+        ],
+    )
+    def test_nor_do_challenges_in_one_line(
+        self, app: FastAPI, auth: Authenticated[Any], own: str, sent: str
+    ) -> None:
+        # RFC 9110 section 11.6.1 allows several in a line. Some browsers read it so.
+        auth.install(app)
+
+        @app.get("/own")
+        async def refuse() -> None:
+            raise HTTPException(401, headers={"WWW-Authenticate": own})
+
+        client = TestClient(app)
+        assert challenges(client.get("/own", headers={"Sec-Fetch-Mode": "cors"})) == [sent]
+        assert challenges(client.get("/own")) == [own]
 
     @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Mode": "navigate"}])
     @pytest.mark.parametrize("path", ["/me", "/mine"])

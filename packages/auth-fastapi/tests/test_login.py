@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Security
 from fastapi_backends import Bearer, Client, Hasher, Passwords, Several, User, Wrapper
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.routing import Host, Mount
 from starlette.testclient import TestClient
@@ -230,6 +231,16 @@ class TestRequests:
         refused(site.post("/token", data=login), "unsupported_grant_type")
         refused(site.post("/token", json=login), "unsupported_grant_type")
 
+    @pytest.mark.parametrize("kind", ["data", "json"])
+    def test_fields_of_another_grant_type(self, site: TestClient, kind: str) -> None:
+        # RFC 6749 sections 6 and 4.4.2: neither has a user name.
+        for login in (
+            {"grant_type": "refresh_token", "refresh_token": "a"},
+            {"grant_type": "client_credentials"},
+        ):
+            body: Any = {kind: login}
+            refused(site.post("/token", **body), "unsupported_grant_type")
+
     @pytest.mark.parametrize(
         ("body", "headers"),
         [
@@ -369,7 +380,8 @@ class TestBackends:
     def test_backend_that_refuses_by_an_answer(self, tokens: Tokens[Any], status: int) -> None:
         class Refusing(Passwords):
             async def verify(self, username: str, password: str) -> User | None:
-                raise HTTPException(status, "Use the other door")
+                doors = [(b"x-door", b"a"), (b"x-door", b"b"), (b"cache-control", b"public")]
+                raise HTTPException(status, "Use the other door", headers=Headers(raw=doors))
 
         response = site_of(Refusing(), tokens).post("/token", data=ALICE)
         if status == 401:
@@ -379,6 +391,8 @@ class TestBackends:
                 403,
                 {"detail": "Use the other door"},
             )
+            assert response.headers.get_list("cache-control") == ["no-store"]
+            assert response.headers.get_list("x-door") == ["a", "b"]
 
     def test_unavailable(self, tokens: Tokens[Any]) -> None:
         class Down(Passwords):
@@ -572,7 +586,10 @@ class TestMistakes:
         [
             ({"expires_in": 3600}, "expires_in must be a timedelta"),
             ({"tokens": MemoryTokenStore()}, "tokens must be a Tokens object"),
-            ({"passwords": object()}, "authenticate"),
+            ({"passwords": object()}, "passwords must be an object with a method authenticate"),
+            ({"passwords": Passwords}, "passwords must be an object with a method authenticate"),
+            ({"path": None}, "path must be a string, not a NoneType"),
+            ({"path": b"/token"}, "path must be a string, not a bytes"),
         ],
     )
     def test_wrong_types(

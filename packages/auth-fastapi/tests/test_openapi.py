@@ -257,11 +257,33 @@ class TestNames:
 
 
 class TestMistakes:
+    @pytest.mark.parametrize("token_url", [5, b"/token", True, object()])
+    def test_token_url_that_is_not_a_string(self, token_url: Any) -> None:
+        with pytest.raises(TypeError, match="token_url must be a string"):
+            Authenticated(Bearer(), token_url=token_url)
+
+    def test_empty_token_url(self) -> None:
+        with pytest.raises(ValueError, match="token_url is empty"):
+            Authenticated(Bearer(), token_url="")
+
     def test_what_is_not_a_mapping(self) -> None:
         with pytest.raises(TypeError, match="openapi_scheme of Own must return a mapping"):
             Authenticated(Own("basic"))
 
-    @pytest.mark.parametrize("described", [{}, {"type": "http"}, {"type": "magic"}])
+    def test_hook_that_is_async(self) -> None:
+        class Later(Own):
+            async def openapi_scheme(self) -> Any:  # type: ignore[override]  # the mistake
+                raise NotImplementedError
+
+        # Nor is it left with a warning that it was never awaited, which is an error here.
+        with pytest.raises(TypeError, match="openapi_scheme of Later must return a mapping"):
+            Authenticated(Later(BASIC))
+
+    @pytest.mark.parametrize(
+        "described",
+        [{}, {"type": "http"}, {"type": "magic"}, {**BASIC, "x-made-by": object()}],
+        ids=["empty", "half", "unknown", "not-json"],
+    )
     def test_what_is_not_a_scheme(self, described: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="openapi_scheme of Own"):
             Authenticated(Own(described))
@@ -315,3 +337,13 @@ class TestInstalled:
         auth.install(app)
         assert app.openapi()["x-logo"] == "ours"
         assert "401" in app.openapi()["paths"]["/me"]["get"]["responses"]
+
+    def test_what_an_app_writes_by_hand(self, auth: Authenticated[Any]) -> None:
+        # All of these may be absent (OpenAPI Specification 3.1 sections 4.8.1, 4.8.9 and 4.8.10).
+        app = FastAPI()
+        operation: dict[str, Any] = {"security": [{"Basic": []}]}
+        path = {"get": operation, "put": {}, "summary": "Mine"}
+        app.openapi = lambda: {"paths": {"/me": path}}  # type: ignore[method-assign]  # as above
+        auth.install(app)
+        assert TestClient(app).get("/openapi.json").status_code == 200
+        assert list(operation["responses"]) == ["401", "429", "503"]

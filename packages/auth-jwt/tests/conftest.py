@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from jwt_issuer import Clock, Issuer, running_issuer
+from jwt_issuer import Clock, Issuer, Server, running_server
 
 import starlette_auth_jwt._jwks
 import starlette_auth_jwt._single_flight
@@ -29,7 +29,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running_server() as server:
+        yield server
+
+
 @pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as issuer:
-        yield issuer
+def issuer(server: Server) -> Iterator[Issuer]:
+    server.issuer = Issuer(server.url)
+    yield server.issuer
+    server.issuer.is_open.set()

@@ -22,16 +22,20 @@ Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
 class Clock:
-    """The clock by which keys grow old, in the place of the module `time`."""
+    """The clocks by which keys grow old, in the place of the module `time`."""
 
     def __init__(self) -> None:
-        self._ahead = 0.0
+        self._ahead = {"monotonic": 0.0, "time": 0.0}
 
     def monotonic(self) -> float:
-        return time.monotonic() + self._ahead
+        return time.monotonic() + self._ahead["monotonic"]
 
-    def advance(self, seconds: float) -> None:
-        self._ahead += seconds
+    def time(self) -> float:
+        return time.time() + self._ahead["time"]
+
+    def advance(self, seconds: float, *only: str) -> None:
+        for name in only or self._ahead:
+            self._ahead[name] += seconds
 
 
 class Issuer:
@@ -47,9 +51,8 @@ class Issuer:
         is_open: Requests for keys wait until it is set.
     """
 
-    url: str
-
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.keys: list[Any] = [public_jwk(key_for("ES256"), kid="one")]
         self.answer: Answer | None = None
         self.metadata: dict[str, Any] = {}
@@ -82,6 +85,9 @@ class Issuer:
     def recover(self) -> None:
         self.answer = None
 
+    async def handle(self, request: Request) -> Response:
+        return await (self._keys(request) if request.url.path == "/keys" else self._show(request))
+
     async def _keys(self, request: Request) -> Response:
         self.asked.append(request.url.path)
         self.has_asked.release()
@@ -90,22 +96,38 @@ class Issuer:
             return await self.answer(request)
         return Response(json.dumps({"keys": self.keys}), media_type="application/json")
 
-    async def _metadata(self, request: Request) -> Response:
+    async def _show(self, request: Request) -> Response:
         self.asked.append(request.url.path)
         found = self.metadata.get(request.url.path, 404)
         return Response(status_code=found) if isinstance(found, int) else JSONResponse(found)
 
+
+class Server:
+    """The server of one issuer after another: each test has its own.
+
+    Attributes:
+        url: The URL of all of them.
+        issuer: The one that answers now.
+    """
+
+    issuer: Issuer
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def _handle(self, request: Request) -> Response:
+        return await self.issuer.handle(request)
+
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/keys", self._keys), Route("/{path:path}", self._metadata)])
+        return Starlette(routes=[Route("/{path:path}", self._handle)])
 
 
 @contextmanager
-def running_issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
+def running_server() -> Iterator[Server]:
     listener = socket.create_server(("127.0.0.1", 0))
-    issuer.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    running = Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
     config = uvicorn.Config(
-        issuer.app(),
+        running.app(),
         lifespan="off",
         log_config=None,
         # A connection that a test leaves open must not hold the server up.
@@ -115,9 +137,8 @@ def running_issuer() -> Iterator[Issuer]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield issuer
+        yield running
     finally:
-        issuer.is_open.set()
         server.should_exit = True
         thread.join()
         listener.close()

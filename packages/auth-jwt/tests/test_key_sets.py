@@ -140,6 +140,7 @@ class TestConstruction:
             ({"cooldown": 30}, TypeError, "cooldown"),
             ({"timeout": 0}, ValueError, "timeout"),
             ({"timeout": -1.0}, ValueError, "timeout"),
+            ({"timeout": 10**400}, ValueError, "timeout"),
             ({"timeout": float("inf")}, ValueError, "timeout"),
             ({"timeout": float("nan")}, ValueError, "timeout"),
             ({"timeout": None}, TypeError, "timeout"),
@@ -233,6 +234,24 @@ class TestOneFetch:
             issuer.is_open.set()
         assert statuses == [200] * 10
         assert issuer.fetches == 2
+
+    async def test_is_taken_over_within_the_cooldown(self, issuer: Issuer) -> None:
+        keys = JWKS(issuer.keys_url)
+        statuses = Statuses(backend(keys))
+        await keys.refresh()
+        issuer.keys.append(public_jwk(key_for("ES256"), kid="two"))
+        issuer.is_open.clear()
+        assert issuer.has_asked.acquire(timeout=1)
+        async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as leaving:
+                leaving.start_soon(keys.refresh)
+                await issuer.was_asked()
+                group.start_soon(statuses.ask, "two")
+                await anyio.wait_all_tasks_blocked()
+                leaving.cancel_scope.cancel()
+            await issuer.was_asked()
+            issuer.is_open.set()
+        assert statuses == [200]
 
     @pytest.mark.parametrize("anyio_backend", ["asyncio"])
     async def test_is_taken_over_after_task_cancel(self, issuer: Issuer) -> None:
@@ -440,6 +459,33 @@ class TestOldKeys:
         assert await answer(auth) == 503
         clock.advance(31)
         assert await answer(auth) == 200
+
+    @pytest.mark.parametrize("name", ["monotonic", "time"])
+    async def test_grow_old_by_either_clock(self, issuer: Issuer, clock: Clock, name: str) -> None:
+        # The one that is never set stands still while a machine sleeps.
+        auth = backend(JWKS(issuer.keys_url))
+        assert await answer(auth) == 200
+        clock.advance(601, name)
+        assert await answer(auth) == 200
+        assert issuer.fetches == 2
+        issuer.fail()
+        clock.advance(25 * 3600, name)
+        assert await answer(auth) == 503
+        assert await answer(auth) == 503
+        assert issuer.fetches == 3
+        clock.advance(31, name)
+        assert await answer(auth) == 503
+        assert issuer.fetches == 4
+
+    async def test_do_not_grow_young_where_the_clock_is_set_back(
+        self, issuer: Issuer, clock: Clock
+    ) -> None:
+        auth = backend(JWKS(issuer.keys_url))
+        assert await answer(auth) == 200
+        clock.advance(-3600, "time")
+        clock.advance(601, "monotonic")
+        assert await answer(auth, claims=good_claims(iat=None)) == 200
+        assert issuer.fetches == 2
 
     async def test_can_be_too_old_when_the_fetch_has_failed(
         self, issuer: Issuer, clock: Clock

@@ -45,6 +45,18 @@ def wrapped(label: str, data: bytes) -> str:
     return f"-----BEGIN {label}-----\n{text}-----END {label}-----\n"
 
 
+def okp(x: bytes) -> dict[str, Any]:
+    return {"kty": "OKP", "crv": "Ed25519", "x": encode(x)}
+
+
+def ssh() -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key = Ed25519PublicKey.from_public_bytes(der("EdDSA")[-32:])
+    return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+
+
 @pytest.fixture(scope="module")
 def small_rsa() -> str:
     # A key of 1024 bits, which the maker of the other keys refuses to make.
@@ -65,7 +77,19 @@ SECP256K1 = wrapped(
     bytes.fromhex("3056301006072a8648ce3d020106052b8104000a034200") + SECP256K1_POINT,
 )
 X25519 = wrapped("PUBLIC KEY", bytes.fromhex("302a300506032b656e032100") + b"\x09" + bytes(31))
+ED25519 = bytes.fromhex("302a300506032b6570032100")
 ED448 = wrapped("PUBLIC KEY", bytes.fromhex("3043300506032b6571033a00") + b"\x01" + bytes(56))
+
+# The points of order 1, 2, 4 and 8, as libsodium lists them, and two numbers that are not below the
+# prime (RFC 8032 section 5.1.3).
+SMALL = [
+    *("01" + "00" * 31, "ec" + "ff" * 30 + "7f", "00" * 32, "00" * 31 + "80"),
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    *("ed" + "ff" * 30 + "7f", "f0" + "ff" * 30 + "7f"),
+]
 
 REFUSED: dict[str, Any] = {
     "rsa-private-pem": lambda: private_pem("RS256"),
@@ -99,6 +123,8 @@ REFUSED: dict[str, Any] = {
     "text-secret": lambda: "a secret that is long enough to be one",
     "text-jwk": lambda: '{"kty":"oct","k":"AAAA"}',
     "text-token": make_token,
+    "text-ssh": lambda: ssh().decode(),
+    "text-der-base64": lambda: base64.b64encode(der("RS256")).decode(),
     "text-surrogate": lambda: "\ud800",
     "pem-nonsense": lambda: wrapped("PUBLIC KEY", b"nonsense"),
     "pem-cut": lambda: pem(key_for("RS256"))[:200],
@@ -115,7 +141,11 @@ REFUSED: dict[str, Any] = {
     # The console of Keycloak shows a realm's public key like this.
     "rsa-der-base64": lambda: base64.b64encode(der("RS256")),
     "rsa-der-lines": lambda: base64.encodebytes(der("RS256")),
-    "ssh": lambda: b"ssh-ed25519 " + base64.b64encode(b"x" * 51),
+    "rsa-der-base64url": lambda: encode(der("RS256")).encode(),
+    "rsa-der-and-line-break": lambda: der("RS256") + b"\r\n",
+    "der-of-nothing": lambda: b"\x30\x82\0\0",
+    "ssh": ssh,
+    "ssh-after-a-line-break": lambda: b"\n" + ssh(),
     "jwk-bytes": lambda: str(public_jwk(key_for("ES256"))).replace("'", '"').encode(),
     "jwks-bytes": lambda: b'{"keys": [{"kty": "oct", "k": "AAAAAAAAAAAAAAAAAAAA"}]}',
     "jwk-empty": dict,
@@ -127,6 +157,10 @@ REFUSED: dict[str, Any] = {
     "jwk-alg-number": lambda: public_jwk(key_for("ES256"), alg=5),
     "jwk-alg-other": lambda: public_jwk(key_for("ES256"), alg="RS256"),
     "jwk-off-the-curve": lambda: public_jwk(key_for("ES256"), y=encode(b"\1" * 32)),
+    "okp-off-the-curve": lambda: okp(b"\2" + bytes(31)),
+    "okp-off-the-curve-pem": lambda: wrapped("PUBLIC KEY", ED25519 + b"\2" + bytes(31)),
+} | {
+    f"okp-small-{point[:6]}-{point[-2:]}": lambda x=point: okp(bytes.fromhex(x)) for point in SMALL
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -521,6 +522,8 @@ class TestAWrongToken:
         assert not await is_valid(make_token() + ".x.x")
 
 
+# Nothing of this waits, so a second kind of loop would prove nothing.
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 TEXT = st.text(max_size=6)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | TEXT,
@@ -540,16 +543,19 @@ async def is_refused_if_wrong(token: str) -> None:
         assert await auth.verify(token) is None
 
 
+@ONE_LOOP
 @given(st.dictionaries(NAMES | TEXT, JSON, max_size=3))
 async def test_no_header_raises_anything_else(header: dict[str, Any]) -> None:
     await is_refused_if_wrong(make_token(header={**good_header(), **header}))
 
 
+@ONE_LOOP
 @given(st.dictionaries(NAMES | TEXT, JSON, max_size=3))
 async def test_no_claims_raise_anything_else(claims: dict[str, Any]) -> None:
     await is_refused_if_wrong(make_token(claims={**good_claims(), **claims}))
 
 
+@ONE_LOOP
 @given(st.binary(), st.booleans())
 async def test_no_bytes_raise_anything_else(data: bytes, as_header: bool) -> None:
     if as_header:
@@ -558,6 +564,7 @@ async def test_no_bytes_raise_anything_else(data: bytes, as_header: bool) -> Non
         await is_refused_if_wrong(make_token(claims=data))
 
 
+@ONE_LOOP
 @given(st.text(alphabet=st.characters(min_codepoint=0x21, max_codepoint=0xFF)))
 async def test_no_text_raises_anything_else(token: str) -> None:
     await is_refused_if_wrong(token)
@@ -594,7 +601,7 @@ class TestFindUser:
         assert not await auth.verify(make_token(key=key_for("ES256", "other")))
         assert auth.asked == []
 
-    @pytest.mark.parametrize("nobody", [None, False, {}, [], 0, ""])
+    @pytest.mark.parametrize("nobody", [None, False, {}, [], 0, "", OrderedDict()])
     async def test_finds_nobody(self, nobody: object) -> None:
         auth = Users(nobody)
         assert await auth.verify(make_token()) is None
@@ -746,6 +753,26 @@ class TestTheLog:
         records = [record for record in caplog.records if record.name == "starlette_auth_jwt"]
         assert [record.getMessage() for record in records] == [f"Token refused by the rule {rule}"]
         assert records[0].levelno == logging.DEBUG
+        assert MARK not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("rule", "token"),
+        [
+            ("size", "a" * 20_000),
+            ("form", MARK + ","),
+            ("form", ""),
+            ("form", MARK + " " + MARK),
+            ("form", MARK + "\u00e9"),
+        ],
+    )
+    async def test_names_the_rule_of_a_header_that_holds_no_token(
+        self, rule: str, token: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        with pytest.raises(InvalidCredentials):
+            await backend().authenticate(connection(token))
+        messages = [each.getMessage() for each in caplog.records if each.levelno == logging.DEBUG]
+        assert messages == [f"Token refused by the rule {rule}"]
         assert MARK not in caplog.text
 
     async def test_is_empty_about_valid_tokens(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial, wraps
 from typing import Any
 
 import pytest
@@ -71,7 +71,7 @@ def test_a_limit_is_frozen_and_equal_to_its_like() -> None:
         (Passwords(), (LIMIT,), {"trust": timedelta()}, ValueError, "trust must be positive"),
         (Passwords(), (LIMIT,), {"trust": -MINUTE}, ValueError, "trust must be positive"),
         (Passwords(), (LIMIT,), {"trust": 30}, TypeError, "trust must be a timedelta"),
-        (Passwords(), (LIMIT,), {"store": MemoryStore}, TypeError, "store must be"),
+        (Passwords(), (LIMIT,), {"store": MemoryStore}, TypeError, "got the class MemoryStore"),
         (Passwords(), (LIMIT,), {"store": {}}, TypeError, "store must be"),
     ],
     ids=map(str, range(10)),
@@ -117,6 +117,10 @@ def test_redis_store(client: Any, options: Any, error: type[Exception], text: st
     with pytest.raises(error, match=text) as caught:
         RedisStore(client, **{"secret": SECRET, **options})
     assert "xxxx" not in str(caught.value)
+
+
+def test_any_text_is_a_prefix() -> None:
+    RedisStore(CLIENT, secret=SECRET, prefix="\ud800")
 
 
 def test_the_signature_is_that_of_the_class_itself() -> None:
@@ -185,6 +189,40 @@ async def test_any_two_functions_count_apart(keys: tuple[Any, Any]) -> None:
     assert await guess(backend, "ba") == 401
     assert await guess(backend, "ac") == 429
     assert await guess(backend, "xa") == 429
+
+
+def first(conn: object, username: str | None) -> str | None:
+    return username and username[0]
+
+
+def second(conn: object, username: str | None) -> str | None:
+    return username and username[1]
+
+
+def swapped(key: Any) -> Any:
+    @wraps(key)
+    def decorated(conn: object, username: str | None) -> Any:
+        return key(conn, username and username[::-1])
+
+    return decorated
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "keys",
+    [
+        (first, swapped(first)),
+        (swapped(first), swapped(second)),
+        (cache(first), cache(second)),
+        (first, cache(first)),
+    ],
+    ids=map(str, range(4)),
+)
+async def test_functions_of_two_throttled_count_apart(keys: tuple[Any, Any]) -> None:
+    store = MemoryStore()
+    for key in keys:
+        backend = Throttled(Passwords(), Limit(key, 1, per=MINUTE), store=store)
+        assert await guess(backend, "aa") == 401
 
 
 @pytest.mark.anyio

@@ -27,7 +27,12 @@ from throttle_backends import (
     guesses,
 )
 
-from starlette_auth_core import AuthenticationUnavailable, InvalidCredentials, TooManyAttempts
+from starlette_auth_core import (
+    AuthBackend,
+    AuthenticationUnavailable,
+    InvalidCredentials,
+    TooManyAttempts,
+)
 from starlette_auth_throttle import (
     Limit,
     MemoryStore,
@@ -242,11 +247,22 @@ async def test_malformed_credentials_and_empty_names_count_for_the_address_alone
 
 
 async def test_credentials_that_are_not_read_never_succeed(store: Store) -> None:
-    # A lenient backend would be a way past the limits of an account.
+    # A lenient backend would be a way past the limits of an account, and its own error would say
+    # that a password is wrong.
     wrapped = Answering(lambda: (AuthCredentials(["authenticated"]), User("alice")))
     backend = Throttled(wrapped, FIVE, store=store)
     assert await answer(backend, connection(b"Basic\tYWxpY2U6d3Jvbmc=")) == 401
     assert await answer(backend, connection(b"Basic %YWxpY2U6d3Jvbmc=")) == 401
+    assert wrapped.asked == 0
+
+    class Lenient(AuthBackend[User]):
+        scheme = "Own"
+
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            return AuthCredentials(["authenticated"]), User("alice")
+
+    backend = Throttled(Lenient(), FIVE, store=store)
+    assert await answer(backend, connection(b"Basic\tYWxpY2U6d3Jvbmc=")) == 401
 
 
 async def test_text_that_is_not_a_name_raises_nothing(store: Store, passwords: Passwords) -> None:

@@ -1,5 +1,8 @@
 """The keys: accounts and addresses."""
 
+import sys
+import unicodedata
+
 import pytest
 from starlette.requests import HTTPConnection
 from throttle_backends import connection
@@ -25,20 +28,36 @@ from starlette_auth_throttle import by_address, by_username
         ("al\x00ice", "al\x00ice"),
         ("X" * 1_000_000, "x" * 1_000_000),
         (" " * 1_000_000 + "alice", "alice"),
+        # Long names too: no other spelling of one is another account.
+        ("\uff21\u3000" * 1_000 + "\u3000", "a " * 999 + "a"),
+        ("Zoe\u0308" * 1_000, "zo\u00eb" * 1_000),
         (None, None),
         ("", None),
         (" \u3000", None),
     ],
-    ids=map(str, range(17)),
+    ids=map(str, range(19)),
 )
 def test_username(username: str | None, key: str | None) -> None:
     assert by_username(None, username) == key
     assert by_username(connection(), username) == key
 
 
-def test_a_long_run_of_combining_characters_takes_no_quadratic_time() -> None:
+@pytest.mark.parametrize(
+    "mark",
+    ["\u0323\u0301", "\u0f81", "\u0f75", "\u0f73\u0344", "\u0323\uff9e\uff9f"],
+    ids=ascii,
+)
+def test_a_long_run_of_combining_characters_takes_no_quadratic_time(mark: str) -> None:
     # Unicode's canonical ordering would take minutes for it.
-    assert by_username(None, "a" + "\u0323\u0301" * 500_000) is not None
+    assert by_username(None, "a" + mark * 500_000) is not None
+
+
+def test_any_character_that_is_made_of_combining_ones_is_known() -> None:
+    text = "".join(map(chr, range(sys.maxunicode + 1)))
+    marks = [each for each in text if unicodedata.combining(unicodedata.normalize("NFKD", each)[0])]
+    # Such a run is not normalised, whichever of them it is of.
+    for each in marks:
+        assert by_username(None, each * 2_000) == (each * 2_000).casefold()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from throttle_backends import (
     guesses,
 )
 
-from starlette_auth_core import AuthenticationUnavailable, InvalidCredentials
+from starlette_auth_core import AuthenticationUnavailable, InvalidCredentials, TooManyAttempts
 from starlette_auth_throttle import (
     Limit,
     MemoryStore,
@@ -126,6 +126,19 @@ async def test_of_two_failures_the_one_that_counts_stays(
     assert await guesses(other, 2, "bob") == [401, 429]
 
 
+async def test_a_failure_that_does_not_count_any_more_is_refused_beside_others(
+    store: Store, passwords: Passwords
+) -> None:
+    backend = Throttled(passwords, Limit(by_username, 1, per=timedelta(seconds=1)), store=store)
+    conn = connection(basic("alice", "wrong"))
+    assert await answer(backend, conn) == 401
+    await anyio.sleep(1.01)
+    assert await guess(backend) == 401
+    with pytest.raises(TooManyAttempts) as caught:
+        await backend.authenticate(conn)
+    assert caught.value.retry_after == 1
+
+
 async def test_right_logins_at_once_side_by_side(store: Store, passwords: Passwords) -> None:
     passwords.passwords = {}
     backend = FirstRight(
@@ -199,6 +212,29 @@ async def test_asked_at_the_same_time_nothing_is_left_behind(
         passwords.gate.set()
     assert (await guesses(first, 5))[-1] == 429
     assert await guess(first, "bob", "bobpwd") == 200
+
+
+async def test_asked_at_the_same_time_both_may_succeed(store: Store, passwords: Passwords) -> None:
+    backend = Throttled(passwords, Limit(by_username, 2, per=MINUTE), store=store, trust=None)
+    conn = connection(basic("alice", "alicepwd"))
+    passwords.gate = anyio.Event()
+    statuses: list[int] = []
+
+    async def keep() -> None:
+        statuses.append(await answer(backend, conn))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(guess, backend, "alice", "alicepwd")
+        tasks.start_soon(guess, backend, "alice", "alicepwd")
+        while passwords.hashed < 2:  # noqa: ASYNC110 - it has no event
+            await anyio.sleep(0.001)
+        # Both wait for the places of other logins.
+        tasks.start_soon(keep)
+        tasks.start_soon(keep)
+        await anyio.sleep(0.05)
+        passwords.gate.set()
+    assert statuses == [200, 200]
+    assert await guesses(backend, 3) == [401, 401, 429]
 
 
 async def test_backends_that_hold_each_other_are_found_once(passwords: Passwords) -> None:

@@ -113,6 +113,26 @@ async def test_the_scripts_survive_a_flush(
     assert await guess(backend) == 429
 
 
+async def test_the_scripts_survive_a_flush_at_any_time(
+    redis: Redis,
+    redis_store: RedisStore,
+    passwords: Passwords,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend = Throttled(passwords, *LIMITS, store=redis_store)
+    execute: Any = redis.execute_command
+
+    async def flushing(name: str, *args: Any, **options: Any) -> Any:
+        if name == "EVALSHA":
+            await execute("SCRIPT FLUSH")
+        return await execute(name, *args, **options)
+
+    monkeypatch.setattr(redis, "execute_command", flushing)
+    assert await guesses(backend, 6) == [401] * 5 + [429]
+    assert not caplog.records
+
+
 async def test_two_stores_count_together(
     redis: Redis, redis_store: RedisStore, prefix: str, passwords: Passwords
 ) -> None:

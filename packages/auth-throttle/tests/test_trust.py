@@ -1,20 +1,29 @@
 """Trust: who fails in somebody's name does not lock the owner out."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.requests import HTTPConnection
 from throttle_backends import (
     ELSEWHERE,
     HOME,
+    Answering,
+    FirstRight,
     Passwords,
+    User,
+    answer,
     at_once,
+    basic,
     connection,
     guess,
     guesses,
 )
 
-from starlette_auth_core import TooManyAttempts
+from starlette_auth_core import BaseAPIKeyAuth, TooManyAttempts
 from starlette_auth_throttle import (
     Limit,
     MemoryStore,
@@ -88,6 +97,83 @@ async def test_success_with_ones_own_account_helps_for_no_other(
         assert await guess(backend, "bob", "bobpwd") == 200
         statuses.append(await guess(backend))
     assert statuses == [401] * 3 + [429] * 2
+
+
+class Cookie(Answering):
+    """A backend of Starlette's kind, which does not say how it authenticates."""
+
+    user: Any = SimpleUser("bob")
+
+    def __init__(self) -> None:
+        super().__init__(lambda: (AuthCredentials(["authenticated"]), self.user))
+
+    async def authenticate(self, conn: HTTPConnection) -> Any:
+        return await super().authenticate(conn) if "cookie" in conn.headers else None
+
+
+class Unnamed(Cookie):
+    user = User("")
+    del user.username
+
+
+class ApiKey(BaseAPIKeyAuth[User]):
+    async def verify(self, token: str) -> User | None:
+        return User("bob") if token == "bobs" else None
+
+
+def with_others(*authorization: bytes) -> HTTPConnection:
+    conn = connection(*authorization)
+    conn.scope["headers"] += [(b"cookie", b"session=bobs"), (b"x-api-key", b"bobs")]
+    return conn
+
+
+@pytest.mark.parametrize("kind", [Cookie, Unnamed, ApiKey])
+async def test_a_success_with_other_credentials_of_ones_own_helps_for_no_account(
+    store: Store, passwords: Passwords, kind: Callable[[], AuthenticationBackend]
+) -> None:
+    backend = Throttled(FirstRight(kind(), passwords), *LIMITS, store=store)
+    statuses = []
+    for _ in range(5):
+        # Bob is logged in. The password is not looked at, and is no failure.
+        assert await answer(backend, with_others(basic("alice", "wrong"))) in (200, 429)
+        statuses.append(await guess(backend))
+    assert statuses == [401] * 3 + [429] * 2
+    assert passwords.hashed == 3
+
+
+async def test_other_credentials_beside_a_password_are_not_counted(
+    store: Store, passwords: Passwords
+) -> None:
+    backend = Throttled(FirstRight(ApiKey(), passwords), *LIMITS, store=store)
+    for _ in range(5):
+        assert await answer(backend, with_others(basic("alice", "wrong"))) == 200
+        assert await answer(backend, with_others(b"Basic")) == 200
+
+
+@pytest.mark.parametrize("kind", [Cookie, Unnamed, ApiKey])
+async def test_a_wrong_password_counts_whatever_succeeds_after_it(
+    store: Store, passwords: Passwords, kind: Callable[[], AuthenticationBackend]
+) -> None:
+    backend = Throttled(FirstRight(passwords, kind()), *LIMITS, store=store)
+    statuses = [await answer(backend, with_others(basic("alice", "wrong"))) for _ in range(5)]
+    assert statuses == [200] * 3 + [429] * 2
+    assert passwords.hashed == 3
+
+
+@pytest.mark.parametrize("others", [(), (Cookie,), (ApiKey,), (Cookie, Unnamed)])
+async def test_a_backend_that_does_not_say_how_it_authenticates_checks_passwords(
+    store: Store, passwords: Passwords, others: Sequence[Callable[[], AuthenticationBackend]]
+) -> None:
+    class Silent(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> Any:
+            await passwords.authenticate(conn)
+            return AuthCredentials(["authenticated"]), SimpleUser("Alice")
+
+    wrapped = FirstRight(*(each() for each in others), Silent())
+    backend = Throttled(wrapped, *LIMITS, store=store)
+    assert await guess(backend, password="alicepwd") == 200
+    assert await guesses(backend, 4, address=ELSEWHERE) == [401] * 3 + [429]
+    assert await guess(backend, password="alicepwd") == 200
 
 
 @pytest.mark.parametrize("with_connection", [True, False])

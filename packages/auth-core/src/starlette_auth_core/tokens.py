@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from ._grammar import is_reserved_scope, is_scope_token
 from ._memory import MemoryTokenStore
-from ._results import close_unawaited, is_unfinished, named, user_or_none
+from ._results import close_unawaited, is_anonymous, is_unfinished, named, user_or_none
 from ._settled import settled
 from ._store_calls import check_extra, check_row, finish, wait
 from ._token_format import check_prefix, digest_token, generate_token, is_well_formed
@@ -149,11 +149,13 @@ class Tokens(Generic[_UserT, _RowT]):
                 not the app's. Nothing is stored.
             ValueError: If a scope is not a scope-token (RFC 6749 section 3.3), or is one that only
                 backends grant (`fresh`, `via:…`); if *expires_in* is not positive, there is no
-                prefix, *now* returned a naive time, or the user is deleted or may not log in.
-                Nothing is stored.
+                prefix, *now* returned a naive time, or the user is deleted, may not log in or says
+                that nobody has logged in (`is_authenticated` is false). Nothing is stored.
         """
         prefix = self._issuing_prefix()
         _check_user(user)
+        if is_anonymous(user):
+            raise ValueError(f"no token can be issued for {named(user)} that is not authenticated")
         refused = sorted(_NOT_EXTRA.intersection(extra))
         if refused:
             raise TypeError(f"issue can't set {', '.join(refused)}: these fields are not the app's")

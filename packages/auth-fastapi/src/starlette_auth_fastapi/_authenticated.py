@@ -59,7 +59,8 @@ class Authenticated(Generic[UserT]):
     once for each connection. An `AuthenticationError` of a dependency or endpoint that comes after
     it is answered like one of the backend.
 
-    Given for a whole app it lets everybody log in at a `login_router`, where it returns None.
+    Given for a whole app it lets everybody log in at a `login_router`, where it returns None. So a
+    dependency of the whole app that reads the user has to expect None.
 
     Alone it adds the header fields of the backend's `vary` to `Vary` of the responses that FastAPI
     makes of what an endpoint returns. `install` adds them to a `Response` that an endpoint returns
@@ -77,9 +78,10 @@ class Authenticated(Generic[UserT]):
             credentials are refused by it too.
 
     Raises:
-        TypeError: If *backend* has no method `authenticate`, or an `openapi_scheme` is not a
-            mapping.
-        ValueError: If an `openapi_scheme` is not a security scheme object that FastAPI knows.
+        TypeError: If *backend* has no method `authenticate`, *token_url* is not a string, or an
+            `openapi_scheme` is not a mapping.
+        ValueError: If *token_url* is empty, or an `openapi_scheme` is not a security scheme object
+            that FastAPI knows.
     """
 
     __signature__: inspect.Signature
@@ -97,7 +99,11 @@ class Authenticated(Generic[UserT]):
     def __init__(
         self, backend: AuthBackend[UserT] | AuthenticationBackend, *, token_url: str | None = None
     ) -> None:
-        check_backend(backend)
+        check_backend("backend", backend)
+        if token_url is not None and not isinstance(token_url, str):
+            raise TypeError(f"token_url must be a string, not a {type(token_url).__name__}")
+        if token_url == "":
+            raise ValueError('token_url is empty: give the path of the login, such as "/token"')
         self._admission = _Admission(backend, token_url)
         self.__signature__ = self._admission.signature
         self.optional = _Optional[UserT](self._admission)
@@ -139,7 +145,8 @@ class Authenticated(Generic[UserT]):
 
         Raises:
             RuntimeError: If the app has started.
-            TypeError: If *observer* is not a sync callable.
+            TypeError: If *app* is not a FastAPI app, *observer* is not a sync callable, or
+                *browser_dialog* is not a bool.
             ValueError: If *on_invalid* is neither of the two.
         """
         install(
@@ -215,5 +222,6 @@ def _refusing(conn: HTTPConnection) -> Iterator[None]:
         refused = refusal(conn, error)
     else:
         return
-    # Raised out of the handler: the frames of the error may hold credentials.
-    raise quieted(conn.scope, refused)
+    # Not chained: the frames of the error may hold credentials. The exit stack of FastAPI is still
+    # handling the error, so that it does not suffice to have left the handler above.
+    raise quieted(conn.scope, refused) from None

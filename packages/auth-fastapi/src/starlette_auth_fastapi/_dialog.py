@@ -5,6 +5,7 @@ script, which waits meanwhile. `Sec-Fetch-Mode` says what makes a request (Fetch
 Headers, section 2.3): `navigate` is a page that somebody opens. Other clients do not send it.
 """
 
+import re
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers
@@ -14,8 +15,9 @@ from starlette.types import Message, Scope, Send
 __all__ = ["allow_dialog", "quiet_send", "quieted"]
 
 _ALLOWED = "starlette_auth_fastapi.browser_dialog"
-# The schemes that browsers answer themselves.
-_KNOWN = (b"basic", b"digest", b"negotiate", b"ntlm")
+# The schemes that browsers answer themselves, where a challenge begins: an app may put several into
+# one line (RFC 9110 section 11.6.1).
+_KNOWN = re.compile(rb"(^|,)(\s*)(?=(?:basic|digest|negotiate|ntlm)(?:[\s,]|$))", re.IGNORECASE)
 
 _Lines = list[tuple[bytes, bytes]]
 
@@ -56,8 +58,6 @@ def _is_quiet(scope: Scope) -> bool:
 
 def _renamed(headers: Iterable[tuple[bytes, bytes]]) -> _Lines:
     return [
-        (name, b"X" + value)
-        if name.lower() == b"www-authenticate" and value.split(b" ")[0].lower() in _KNOWN
-        else (name, value)
+        (name, _KNOWN.sub(rb"\1\2X", value) if name.lower() == b"www-authenticate" else value)
         for name, value in headers
     ]

@@ -26,13 +26,15 @@ def with_answers(generate: _Generate) -> _Generate:
 
 def _complete(document: _Document, *, answers: bool) -> _Document:
     # It may be the same document each time, since FastAPI keeps it.
+    # An app's own may leave out what FastAPI always writes.
     schemes = document.get("components", {}).get("securitySchemes", {})
     for path in document.get("paths", {}).values():
         for method in _METHODS:
             operation = path.get(method, {})
             for requirement in operation.get("security", ()):
                 if answers:
-                    _document_answers(operation["responses"], any(requirement.values()))
+                    responses = operation.setdefault("responses", {})
+                    _document_answers(responses, any(requirement.values()))
                 for name, scopes in requirement.items():
                     _document_scopes(schemes.get(name, {}), scopes)
     return document

@@ -31,6 +31,10 @@ def install(
     browser_dialog: bool,
 ) -> None:
     """Do what `Authenticated.install` says."""
+    if not isinstance(app, FastAPI):
+        raise TypeError(f"app must be a FastAPI app; got an object of {type(app)}")
+    if not isinstance(browser_dialog, bool):
+        raise TypeError(f"browser_dialog must be a bool, not a {type(browser_dialog).__name__}")
     # An app makes its middleware with the first request. Mistakes are to show now.
     AuthenticationMiddleware(app, backend, on_invalid=on_invalid, observer=observer)
     app.add_middleware(
@@ -61,7 +65,7 @@ class _Middleware:
         self._asking = AuthenticationMiddleware(
             app, backend, _json_response, on_invalid=on_invalid, observer=observer
         )
-        # A login is asked by nobody. Swagger UI sends a header with it that stands for its client.
+        # For a login: Swagger UI sends a header with it that stands for its client, not for a user.
         self._not_asking = AuthenticationMiddleware(app, _Nobody(), _json_response)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

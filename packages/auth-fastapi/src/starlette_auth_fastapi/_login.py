@@ -9,13 +9,14 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.authentication import AuthenticationBackend, AuthenticationError
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from starlette_auth_core import AuthBackend, AuthenticationMiddleware, refusal
-from starlette_auth_core.credentials import is_plain_text
+from starlette_auth_core.credentials import is_plain_text, is_reserved_scope
 from starlette_auth_core.tokens import Tokens
 
 from ._documentation import with_scopes
@@ -56,8 +57,9 @@ def login_router(
     grants its user whenever it is used. With `scope` it has those scopes, each of which *passwords*
     must grant the user.
 
-    An app that includes the router and has started documents each scope that it asks for in the
-    password flow. `Authenticated.install` documents them at once.
+    An app that includes the router documents each scope that it asks for in the password flow, as
+    soon as its lifespan has started; that of a mounted app never does. `Authenticated.install`
+    documents them always.
 
     Args:
         passwords: The backend of the passwords, for HTTP Basic.
@@ -70,23 +72,11 @@ def login_router(
 
     Raises:
         TypeError: If *passwords* has no method `authenticate`, *tokens* is not a `Tokens` object,
-            or *expires_in* is not a timedelta.
+            *path* is not a string, or *expires_in* is not a timedelta.
         ValueError: If *expires_in* is less than a second or ends after the year 9999, *path* does
             not begin with a slash, or *tokens* has no prefix and so can't issue any.
     """
-    check_backend(passwords)
-    if not isinstance(tokens, Tokens):
-        raise TypeError(f"tokens must be a Tokens object; got a {type(tokens).__name__}")
-    if tokens.prefix is None:
-        raise ValueError("tokens has no prefix, without which it can't issue a token")
-    if not isinstance(expires_in, timedelta):
-        raise TypeError(f"expires_in must be a timedelta, not a {type(expires_in).__name__}")
-    if expires_in < timedelta(seconds=1):
-        raise ValueError(f"expires_in must be at least a second, not {expires_in}")
-    if expires_in > datetime.max.replace(tzinfo=UTC) - datetime.now(UTC):
-        raise ValueError(f"expires_in is too long: {expires_in}")
-    if not path.startswith("/"):
-        raise ValueError(f"path must begin with a slash: {path!r}")
+    _check_settings(passwords, tokens, path, expires_in)
     login = _Login(passwords, tokens, expires_in)
 
     async def log_in(request: Request) -> JSONResponse:
@@ -95,6 +85,11 @@ def login_router(
             return JSONResponse(await login(request), headers=_NO_STORE)
         except LoginRefused as error:
             content = {"error": error.code, "error_description": str(error)}
+        except HTTPException as error:
+            # One that a backend raises itself may be stored.
+            headers = MutableHeaders(raw=Headers(error.headers).raw)
+            headers.update(_NO_STORE)
+            raise HTTPException(error.status_code, error.detail, headers=headers) from None
         return JSONResponse(content, 400, headers=_NO_STORE)
 
     router = APIRouter(lifespan=_documenting)
@@ -112,10 +107,28 @@ def login_router(
     return router
 
 
+def _check_settings(passwords: object, tokens: object, path: object, expires_in: object) -> None:
+    check_backend("passwords", passwords)
+    if not isinstance(tokens, Tokens):
+        raise TypeError(f"tokens must be a Tokens object; got a {type(tokens).__name__}")
+    if tokens.prefix is None:
+        raise ValueError("tokens has no prefix, without which it can't issue a token")
+    if not isinstance(expires_in, timedelta):
+        raise TypeError(f"expires_in must be a timedelta, not a {type(expires_in).__name__}")
+    if expires_in < timedelta(seconds=1):
+        raise ValueError(f"expires_in must be at least a second, not {expires_in}")
+    if expires_in > datetime.max.replace(tzinfo=UTC) - datetime.now(UTC):
+        raise ValueError(f"expires_in is too long: {expires_in}")
+    if not isinstance(path, str):
+        raise TypeError(f"path must be a string, not a {type(path).__name__}")
+    if not path.startswith("/"):
+        raise ValueError(f"path must begin with a slash: {path!r}")
+
+
 @asynccontextmanager
 async def _documenting(app: object) -> AsyncIterator[None]:
-    # FastAPI writes an empty map of scopes for the password flow, which knows no operation. A
-    # router meets its app when that starts.
+    # FastAPI leaves the scopes of the password flow empty, since a scheme does not know which
+    # scopes the operations ask for. A router gets to know its app when the app starts.
     if not isinstance(app, FastAPI):
         yield
         return
@@ -135,7 +148,7 @@ class _Login:
         self._ask = AuthenticationMiddleware(_nothing, passwords, _remember)
         self._tokens = tokens
         self._expires_in = expires_in
-        # The header fields by which somebody could be known who sent a wrong password.
+        # The header fields that could authenticate somebody who sent a wrong password.
         self._ignored = {b"authorization", b"cookie", b"proxy-authorization"}
         self._ignored |= {name.lower().encode("ascii") for name in vary_of(passwords)}
 
@@ -222,6 +235,6 @@ def _asked(scope: str, granted: list[str]) -> list[str] | None:
     for name in scopes:
         # A token with one of the scopes that say how somebody logged in could pass for a password,
         # so `Tokens` issues none.
-        if name not in granted or name == "fresh" or name.startswith("via:"):
+        if name not in granted or is_reserved_scope(name):
             raise LoginRefused("invalid_scope", "The user is not granted each scope that is asked")
     return scopes

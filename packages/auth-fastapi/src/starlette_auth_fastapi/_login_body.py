@@ -1,7 +1,7 @@
 """Reads the body of a login: a form, or JSON.
 
-It is done here and not by FastAPI, whose answer to a malformed body is none of RFC 6749, shows the
-password again, and for forms takes a package more.
+FastAPI does not read the body: its answer to a malformed one is not an answer of RFC 6749 and shows
+the password again, and for forms it needs one more package.
 """
 
 import json
@@ -103,15 +103,16 @@ def _unique(secret: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _login(secret: Mapping[str, Any]) -> PasswordLogin:
-    for name in ("grant_type", "username", "password"):
-        if name not in secret:
-            raise LoginRefused("invalid_request", f"The field {name} is missing")
     for name in ("grant_type", "username", "password", "scope"):
         if not isinstance(secret.get(name, ""), str):
             raise LoginRefused("invalid_request", f"The field {name} must be a string")
     # Without a value it counts as missing (RFC 6749 section 3.2).
-    if not secret["grant_type"]:
+    if not secret.get("grant_type"):
         raise LoginRefused("invalid_request", "The field grant_type is missing")
+    # Before the fields of a password, which other types of grant do not have.
     if secret["grant_type"] != "password":
         raise LoginRefused("unsupported_grant_type", "The only grant_type is password")
+    for name in ("username", "password"):
+        if name not in secret:
+            raise LoginRefused("invalid_request", f"The field {name} is missing")
     return PasswordLogin(secret["username"], secret["password"], secret.get("scope", ""))

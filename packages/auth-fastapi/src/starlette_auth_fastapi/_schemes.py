@@ -5,6 +5,7 @@ never share one: the Components Object of OpenAPI 3.1 (section 4.8.7) holds them
 """
 
 import hashlib
+import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 from fastapi.openapi.models import SecurityScheme
 from fastapi.security.base import SecurityBase
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from starlette_auth_core import AuthenticationMiddleware
@@ -40,10 +41,13 @@ class Scheme(SecurityBase):
         pass
 
 
-def check_backend(backend: Any) -> None:
-    """Raise a `TypeError` unless *backend* is one, with the message of core."""
-    # A response is an app too, which is not called here.
-    AuthenticationMiddleware(Response(), backend)
+def check_backend(setting: str, backend: Any) -> None:
+    """Raise a `TypeError` unless *backend* is one, with the message of core for this setting."""
+    try:
+        # A response is an app too, which is not called here.
+        AuthenticationMiddleware(Response(), backend)
+    except TypeError as error:
+        raise TypeError(str(error).replace("backend", setting, 1)) from None
 
 
 def schemes_of(backend: object, token_url: str | None) -> tuple[Scheme, ...]:
@@ -107,6 +111,8 @@ def _describe(backend: object) -> Mapping[str, Any] | None:
     # Starlette's own backends show nothing.
     hook = getattr(backend, "openapi_scheme", None)
     scheme = None if hook is None else hook()
+    if inspect.iscoroutine(scheme):
+        scheme.close()  # Otherwise Python warns that it was never awaited.
     if scheme is not None and not isinstance(scheme, Mapping):
         raise TypeError(
             f"openapi_scheme of {type(backend).__name__} must return a mapping or None, "
@@ -118,10 +124,12 @@ def _describe(backend: object) -> Mapping[str, Any] | None:
 def _is_valid(scheme: Mapping[str, Any]) -> bool:
     try:
         model = _ADAPTER.validate_python(dict(scheme))
-    except ValidationError:
+        shown = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    except ValueError:
+        # Both errors of pydantic are of that class.
         return False
     # FastAPI fills in a missing type as that of a bearer token.
-    return bool(model.model_dump(mode="json", by_alias=True, exclude_none=True) == scheme)
+    return bool(shown == scheme)
 
 
 def _is_bearer(scheme: Mapping[str, Any]) -> bool:

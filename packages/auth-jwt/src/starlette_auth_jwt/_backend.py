@@ -5,13 +5,20 @@ a token that is wrong on its face never has keys fetched.
 """
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from starlette_auth_core import AuthenticationUnavailable, BaseBearerAuth, Challenge, UserT
+from starlette_auth_core import (
+    AuthenticationUnavailable,
+    BaseBearerAuth,
+    Challenge,
+    InvalidCredentials,
+    UserT,
+)
 from starlette_auth_core.credentials import is_reserved_scope, is_scope_token
 
 from ._claims import Rule, TokenRules
@@ -138,11 +145,10 @@ class BaseJWTAuth(BaseBearerAuth[UserT]):
             user = await self._find_user(checked)
             # An empty result of a database is nobody. An object of the app's own class is a user,
             # whatever its truth.
-            if type(user).__module__ != "builtins" or user:
+            if type(user).__module__.partition(".")[0] not in sys.stdlib_module_names or user:
                 return user, self._scopes_of(user, checked)
             checked = "user"
-        # The name alone: not the token, and nothing out of it.
-        logger.debug("Token refused by the rule %s", checked)
+        _log_refusal(checked)
         return None
 
     def challenges(self, conn: HTTPConnection) -> tuple[Challenge, ...]:
@@ -164,6 +170,14 @@ class BaseJWTAuth(BaseBearerAuth[UserT]):
         return (
             found if found is None or found["type"] != "http" else {**found, "bearerFormat": "JWT"}
         )
+
+    def _read(self, conn: HTTPConnection) -> str | None:
+        try:
+            return super()._read(conn)
+        except InvalidCredentials:
+            credentials = conn.headers.get("authorization", "").partition(" ")[2].strip()
+            _log_refusal("size" if len(credentials) > self.max_credentials_size else "form")
+            raise
 
     async def _check(self, token: str) -> dict[str, Any] | Rule:
         # The claims, or the rule that the token breaks.
@@ -266,6 +280,11 @@ class JWTAuth(BaseJWTAuth[JWTUser]):
     async def find_user(self, claims: Mapping[str, Any]) -> JWTUser | None:
         """Return the claims as a user; override it to refuse some, see `BaseJWTAuth.find_user`."""
         return JWTUser(claims)
+
+
+def _log_refusal(rule: Rule) -> None:
+    # The name alone: not the token, and nothing out of it.
+    logger.debug("Token refused by the rule %s", rule)
 
 
 def _grantable(names: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 from anyio import CancelScope
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from ._json import parse_object
 
@@ -16,6 +17,9 @@ __all__ = ["MOST_BYTES", "DocumentUnavailable", "Documents"]
 
 #: The largest document that is read, in bytes, after decompression.
 MOST_BYTES = 256 * 1024
+# What one read of httpx2 returns at most, in bytes.
+_BUFFER = 64 * 1024
+_SPOILED = "the answer can't be decompressed"
 
 
 class DocumentUnavailable(Exception):
@@ -62,7 +66,7 @@ class Documents:
         return document
 
     def _context_for(self, url: str) -> ssl.SSLContext:
-        if not url.startswith("https:"):
+        if not url.lower().startswith("https:"):
             # It trusts nobody, and is never used.
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self._tls is None:
@@ -95,9 +99,14 @@ async def _read(client: httpx2.AsyncClient, url: str) -> bytes:
                 body.add(chunk)
                 if body.problem:
                     reading.cancel()
-    if body.problem:
-        raise DocumentUnavailable(body.problem)
-    return bytes(body.content)
+                if body.surplus > _BUFFER:
+                    # This much is no rest of what was read before: a transport of the app's own
+                    # never waits, so that it can't be cancelled.
+                    break
+                if body.chunks % 100 == 0:
+                    # Thousands of them can come out of one read, and stop the event loop.
+                    await cancel_shielded_checkpoint()
+    return body.read()
 
 
 class _Body:
@@ -105,21 +114,34 @@ class _Body:
     # loop.
 
     def __init__(self, encoding: str) -> None:
-        self.content = bytearray()
         self.problem = ""
-        self._decompressor = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-        if encoding not in ("gzip", "identity", ""):
+        #: How many chunks there were, and how many bytes came after the problem.
+        self.chunks = self.surplus = 0
+        self._content = bytearray()
+        is_gzip = encoding in ("gzip", "x-gzip")
+        self._decompressor = zlib.decompressobj(wbits=31) if is_gzip else None
+        if not is_gzip and encoding not in ("identity", ""):
             self.problem = "the answer is compressed in another way than gzip"
 
     def add(self, chunk: bytes) -> None:
+        self.chunks += 1
         if self.problem:
+            self.surplus += len(chunk)
             return
         if self._decompressor is not None:
             try:
                 chunk = self._decompressor.decompress(chunk, MOST_BYTES + 1)
             except zlib.error:
-                self.problem = "the answer can't be decompressed"
-                return
-        self.content += chunk
-        if len(self.content) > MOST_BYTES:
+                self.problem = _SPOILED
+            if self._decompressor.unused_data:
+                self.problem = _SPOILED
+        self._content += chunk
+        if len(self._content) > MOST_BYTES:
             self.problem = f"the answer is larger than {MOST_BYTES} bytes"
+
+    def read(self) -> bytes:
+        if self._decompressor is not None and not self._decompressor.eof:
+            self.problem = self.problem or _SPOILED
+        if self.problem:
+            raise DocumentUnavailable(self.problem)
+        return bytes(self._content)

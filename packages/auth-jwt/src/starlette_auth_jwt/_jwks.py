@@ -5,6 +5,7 @@ No task of its own fetches them: a request does, and where it is cancelled, anot
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class JWKS:
             raise ValueError("cooldown must not be negative")
         if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
             raise TypeError(f"timeout must be a number of seconds; got {type(timeout).__name__}")
-        if not 0 < timeout < math.inf:
+        if not 0 < timeout <= sys.float_info.max:
             raise ValueError("timeout must be more than zero seconds, and finite")
         self._url: str | None = url
         self._issuer: str | None = None
@@ -88,7 +89,7 @@ class JWKS:
         self._documents = Documents(client, needs_tls=is_https)
         self._flight = SingleFlight(self._fetch, self._timeout)
         self._held: _Held | None = None
-        self._tried_at = -math.inf
+        self._tried: _Moment | None = None
         self._has_warned = False
 
     @classmethod
@@ -150,19 +151,13 @@ class JWKS:
 
     async def _find(self, algorithm: str, kid: str | None) -> Sequence[Key]:
         # The keys to try for a token; none means that it is not valid.
-        held = self._held
+        age = math.inf if self._held is None else self._held.age()
         has_waited = False
-        if held is None or held.age() > self._max_stale:
-            if not (self._flight.is_under_way() or self._may_try()):
-                raise self._unavailable()
-            await self._flight.run()
-            has_waited = True
-        elif held.age() > self._max_age and not self._flight.is_under_way() and self._may_try():
-            await self._flight.run()
-            has_waited = True
+        if age > self._max_stale or (age > self._max_age and not self._flight.is_under_way()):
+            has_waited = await self._flight.run(self._may_try) is not None
         keys = self._current().find(algorithm, kid)
-        if keys is None and not has_waited and (self._flight.is_under_way() or self._may_try()):
-            await self._flight.run()
+        if keys is None and not has_waited:
+            await self._flight.run(self._may_try)
             keys = self._current().find(algorithm, kid)
         if keys is not None:
             return keys
@@ -180,11 +175,11 @@ class JWKS:
         return self._held is not None and self._held.age() < self._max_age
 
     def _may_try(self) -> bool:
-        return time.monotonic() - self._tried_at >= self._cooldown
+        return self._tried is None or self._tried.age() >= self._cooldown
 
     def _unavailable(self) -> AuthenticationUnavailable:
-        left = self._tried_at + self._cooldown - time.monotonic()
-        return AuthenticationUnavailable(retry_after=max(1, math.ceil(min(left, self._cooldown))))
+        left = self._cooldown - (self._tried.age() if self._tried else 0)
+        return AuthenticationUnavailable(retry_after=max(1, math.ceil(left)))
 
     async def _fetch(self) -> bool:
         keys: KeySet | None = None
@@ -195,13 +190,13 @@ class JWKS:
                 keys = read_key_set(await self._documents.fetch(await self._locate()))
             except (DocumentUnavailable, ValueError) as error:
                 problem = str(error)
-        self._tried_at = time.monotonic()
+        self._tried = _Moment()
         if keys is None:
             if self._issuer is not None:
                 self._url = None
             logger.warning("The keys of %s could not be fetched: %s", self._name(), problem)
             return False
-        self._held = _Held(keys, self._tried_at)
+        self._held = _Held(keys, self._tried)
         if keys.unusable and not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -220,10 +215,21 @@ class JWKS:
         return without_query(self._issuer or self._url or "")
 
 
+class _Moment:
+    # The clock that is never set stands still while the machine sleeps, so both are asked.
+
+    def __init__(self) -> None:
+        self._monotonic = time.monotonic()
+        self._wall = time.time()
+
+    def age(self) -> float:
+        return max(0.0, time.monotonic() - self._monotonic, time.time() - self._wall)
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     keys: KeySet
-    since: float
+    since: _Moment
 
     def age(self) -> float:
-        return time.monotonic() - self.since
+        return self.since.age()

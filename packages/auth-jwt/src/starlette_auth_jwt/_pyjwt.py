@@ -21,6 +21,8 @@ from jwt.algorithms import (
     get_default_algorithms,
 )
 
+from ._ed25519 import is_public_key
+
 __all__ = [
     "ALGORITHMS",
     "CURVES",
@@ -73,7 +75,8 @@ _JWK_LOADERS: dict[str, type[Algorithm]] = {
     "EC": ECAlgorithm,
     "OKP": OKPAlgorithm,
 }
-_ENCODED_DER = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
+_ENCODED_DER = re.compile(rb"[A-Za-z0-9+/_\-\s]+={0,2}\s*")
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 class UnusableKey(ValueError):
@@ -114,10 +117,12 @@ def load_pem(pem: bytes) -> PublicKey:
     """
     if b"PRIVATE KEY" in pem:
         raise UnusableKey("is a private key: the issuer alone has that, so give the public one")
-    if pem.count(b"-----BEGIN ") > 1:
+    blocks = pem.count(b"-----BEGIN ")
+    if blocks > 1:
         raise UnusableKey("holds several PEM blocks: give one public key in each argument")
     material: Any = None
-    for loader in _LOADERS:
+    # PyJWT loads the format of SSH too.
+    for loader in _LOADERS if blocks else ():
         try:
             material = loader.prepare_key(pem)
             break
@@ -162,9 +167,10 @@ def load_secret(secret: bytes) -> PublicKey:
     refused = _is_der(secret)
     if not refused and _ENCODED_DER.fullmatch(secret):
         with suppress(Base64Error):
-            refused = _is_der(a2b_base64(secret))
+            # The padding may be missing; more of it than needed is passed over.
+            refused = _is_der(a2b_base64(secret.translate(_TO_BASE64) + b"=="))
     try:
-        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret.lstrip())
     except InvalidKeyError:
         # An empty one is too short, and nothing else.
         refused = secret != b""
@@ -198,16 +204,20 @@ def _public(material: Any) -> PublicKey:
         name = type(material).__name__.removesuffix("PublicKey")
     if name not in CURVES:
         raise UnusableKey(f"has a curve that is not one of {', '.join(CURVES)}")
+    if name == "Ed25519" and not is_public_key(material.public_bytes_raw()):
+        raise UnusableKey("is not a point of Ed25519, or one for which anybody can make signatures")
     return PublicKey(material, CURVES[name])
 
 
 def _is_der(secret: bytes) -> bool:
-    # The SEQUENCE that all keys in DER are: its length is that of the rest, and it begins with a
-    # SEQUENCE or an INTEGER. One in eight million random secrets looks like that.
+    # The SEQUENCE that all keys in DER are: its length is that of the rest, without the white space
+    # that may follow in a file, and it begins with a SEQUENCE or an INTEGER. One in eight million
+    # random secrets looks like that.
     if len(secret) < 4 or secret[0] != 0x30:
         return False
     begin, length = 2, secret[1]
     if length > 0x80:
         begin = 2 + (length & 0x7F)
         length = int.from_bytes(secret[2:begin], "big")
-    return begin + length == len(secret) and secret[begin] in (0x02, 0x30)
+    content, rest = secret[begin : begin + length], secret[begin + length :]
+    return len(content) == length and content[:1] in (b"\x02", b"\x30") and not rest.strip()

@@ -41,22 +41,30 @@ class SingleFlight:
         flight = self._flight
         return flight is not None and not flight.is_dead()
 
-    async def run(self) -> bool:
+    async def run(self, may_begin: Callable[[], bool] = lambda: True) -> bool | None:
         """Do the work, or wait for who does it.
 
+        Args:
+            may_begin: Whether the work may be begun now. Who has waited for one that was cancelled
+                may always take over.
+
         Returns:
-            What the work returned.
+            What the work returned, or None where nobody does it and it may not be begun.
         """
+        has_waited = False
         while True:
             with self._lock:
                 flight = self._flight
                 waiter = None
-                if flight is None or flight.is_dead():
+                if flight is not None and not flight.is_dead():
+                    waiter = flight.join()
+                elif has_waited or may_begin():
                     flight = self._flight = _Flight(time.monotonic() + self._limit + _GRACE)
                 else:
-                    waiter = flight.join()
+                    return None
             if waiter is None:
                 return await self._lead(flight)
+            has_waited = True
             with move_on_after(flight.dead_at - time.monotonic()):
                 await waiter.wait()
             if flight.outcome is not None:

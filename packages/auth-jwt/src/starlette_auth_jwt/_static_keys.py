@@ -22,8 +22,8 @@ class StaticKeys:
     Raises:
         TypeError: If a key is of another type.
         ValueError: If there is no key, or one can't be used: a private key, RSA under 2048 bits, a
-            curve other than P-256, P-384, P-521 and Ed25519, a short secret, or text in another
-            format.
+            curve other than P-256, P-384, P-521 and Ed25519, a point that is not on its curve, a
+            short secret, or text in another format.
     """
 
     def __init__(self, *keys: str | bytes | Mapping[str, Any]) -> None:

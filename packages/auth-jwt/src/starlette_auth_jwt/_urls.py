@@ -29,7 +29,7 @@ def check_url(setting: str, url: object, *, query: bool = True) -> SplitResult:
     parts = _split(url)
     problem = ""
     if parts is None:
-        problem = "must be an absolute URL, such as https://issuer.example/keys"
+        problem = "must be an absolute URL in ASCII, such as https://issuer.example/keys"
     elif "@" in parts.netloc:
         problem = "has user information, which would end up in logs: remove it"
     elif "#" in url:

@@ -113,7 +113,9 @@ class Counted:
             # And what failed before, side by side with this one.
             free += [claim for claim in self._claims.values() if claim.failed]
         for claim in free:
-            if not claim.wrong or outcome is Outcome.SUCCESS:
+            is_over = not claim.wrong or outcome is Outcome.SUCCESS
+            # Two that ask at the same time may take a place each.
+            if is_over and self._claims.get(claim.slot.shared) is claim:
                 del self._claims[claim.slot.shared]
         right = [claim for claim in free if claim not in failed]
         ended = (Outcome.SUCCESS if outcome is Outcome.SUCCESS else Outcome.GIVEN_BACK, right)

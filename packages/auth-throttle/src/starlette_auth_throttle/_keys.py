@@ -19,9 +19,11 @@ Key: TypeAlias = Callable[[HTTPConnection | None, str | None], str | None]
 #: The key of every client whose address the server does not know, as behind a Unix socket.
 _UNKNOWN = "unknown"
 
-# Normalising takes quadratic time for a long run of combining characters. No account has such a
-# name, and it counts all the same.
-_LONGEST_NORMALISED = 1024
+# Normalising takes quadratic time for a run of combining characters. No account has a name with
+# one of this length, and it counts all the same.
+_LONGEST_RUN = 1024
+# Those of no combining class whose normal form is of combining characters.
+_HIDDEN = dict.fromkeys(map(ord, "\u0f73\u0f75\u0f81\uff9e\uff9f"), "\u0301")
 
 # Both hold an IPv4 address in their last 32 bits: RFC 4291 section 2.5.5.2 and RFC 6052 section
 # 2.1.
@@ -31,21 +33,29 @@ _IPV4_INSIDE = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("6
 def by_username(conn: HTTPConnection | None, username: str | None) -> str | None:
     """Count by account: the claimed user name, whoever sends it.
 
+    Where `Alice` and `alice` are two accounts, write a key of your own: the success of one clears
+    the failures of the other.
+
     Args:
         conn: The request or WebSocket, which is not looked at.
         username: The claimed user name.
 
     Returns:
         The name in Unicode's form NFKC (UAX #15), without case and surrounding white space, so that
-        `Alice` and `alice ` are one account. A name of over 1,024 characters is not normalised.
-        None without a name.
+        `Alice` and `alice ` are one account. A name with 1,024 combining characters in a row is
+        not normalised. None without a name.
     """
     if username is None:
         return None
-    name = username.strip()
-    if len(name) <= _LONGEST_NORMALISED:
-        name = unicodedata.normalize("NFKC", name)
+    name = username if _is_slow(username) else unicodedata.normalize("NFKC", username)
     return name.casefold().strip() or None
+
+
+def _is_slow(name: str) -> bool:
+    if len(name) < _LONGEST_RUN or name.isascii():
+        return False
+    classes = map(unicodedata.combining, name.translate(_HIDDEN))
+    return b"\1" * _LONGEST_RUN in bytes(map(bool, classes))
 
 
 def by_address(conn: HTTPConnection | None, username: str | None) -> str | None:

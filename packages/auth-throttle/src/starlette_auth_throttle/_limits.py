@@ -162,9 +162,14 @@ def _name(key: Any) -> str:
     function = getattr(key, "__func__", key)
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType):
-        return f"{type(key).__module__}.{type(key).__qualname__}"
+        name = f"{type(key).__module__}.{type(key).__qualname__}"
+        # Of a function in a cache.
+        return f"{name}({_name(key.__wrapped__)})" if hasattr(key, "__wrapped__") else name
     name = f"{function.__module__}.{function.__qualname__}"
-    if "<" in function.__qualname__:
+    if code.co_qualname != function.__qualname__:
+        # A decorator has given it the name of the function that it calls.
+        name += f"={code.co_qualname}"
+    if "<" in name:
         # Lambdas and local functions share names, but not where they stand or what they close over.
         cells = (_contents(cell) for cell in function.__closure__ or ())
         name += f"{list(code.co_positions())}({_plain(cells)})"

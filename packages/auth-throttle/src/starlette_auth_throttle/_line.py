@@ -6,14 +6,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
-__all__ = ["Line", "Unreachable"]
+__all__ = ["Line", "Script", "Unreachable"]
 
 _logger = logging.getLogger("starlette_auth_throttle")
 
-Script: TypeAlias = Callable[[Sequence[bytes], Sequence[Any]], Awaitable[Any]]
 Reply: TypeAlias = "asyncio.Future[Sequence[int]]"
 
 #: The pool of redis-py raises an error for one connection more than it may have, and the app has
@@ -25,6 +24,16 @@ _STEPS = 10
 #: How long Redis is not asked after an error, and how long nothing is logged, in seconds.
 _ASK_AGAIN = 1.0
 _LOG_AGAIN = 60.0
+
+
+class Script(Protocol):
+    """A script of a server, which is sent by its digest, or in full."""
+
+    async def __call__(
+        self, keys: Sequence[bytes], args: Sequence[Any], *, in_full: bool = False
+    ) -> Any:
+        """Have the server run it."""
+        ...
 
 
 class Unreachable(Exception):
@@ -161,12 +170,12 @@ class Line:
 
 
 async def _twice(script: Script, keys: Sequence[bytes], args: Sequence[Any]) -> Any:
-    # A connection that was idle while Redis started anew fails at its first use. Neither script
-    # does more where it runs twice.
+    # A connection that was idle while Redis started anew fails at its first use. And what Redis was
+    # asked to keep it may have forgotten already. Neither script does more where it runs twice.
     try:
         return await script(keys, args)
     except Exception:  # noqa: BLE001 - the second time it counts
-        return await script(keys, args)
+        return await script(keys, args, in_full=True)
 
 
 def _is_numbers(answer: object) -> bool:

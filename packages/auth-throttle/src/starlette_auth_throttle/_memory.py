@@ -59,7 +59,8 @@ class MemoryStore:
         if waiter is not None:
             answer = await self._wait(waiter)
         if isinstance(answer, _Refused):
-            raise TooManyAttempts(retry_after=retry_after(answer.opens_in, slots))
+            wanted = [*slots, *(claim.slot for claim in again)]
+            raise TooManyAttempts(retry_after=retry_after(answer.opens_in, wanted))
         assert not isinstance(answer, _Blocked)  # noqa: S101 - it waited for another answer
         return answer
 
@@ -117,6 +118,10 @@ class MemoryStore:
         return slot.shared
 
     def _finish(self, claims: Sequence[Claim], outcome: Outcome) -> None:
+        self._settle(claims, outcome)
+        self._let_in(*(claim.bucket for claim in claims))
+
+    def _settle(self, claims: Sequence[Claim], outcome: Outcome) -> None:
         now = time.monotonic()
         for claim in claims:
             slot = claim.slot
@@ -136,8 +141,6 @@ class MemoryStore:
             for slot in {claim.slot.place: claim.slot for claim in claims}.values():
                 if slot.account is not None:
                     self._trusted.add(slot.account, slot.place, now + slot.trust)
-        for claim in claims:
-            self._let_in(claim.bucket)
 
     def _take_back(self, claim: Claim, now: float) -> None:
         claim.failed = False
@@ -161,19 +164,25 @@ class MemoryStore:
         if not queue:
             self._queues.pop(waiter.queued_at, None)
 
-    def _let_in(self, name: bytes) -> None:
-        """Answer those who wait for a bucket, in order, until one has to wait on."""
-        while name in self._queues:
+    def _let_in(self, *names: bytes) -> None:
+        """Answer those who wait for buckets, in order, until one has to wait on."""
+        changed = [*names]
+        while changed:
+            name = changed.pop()
+            if name not in self._queues:
+                continue
             waiter = next(iter(self._queues[name]))
             answer = self._ask(waiter.slots, waiter.again)
             if isinstance(answer, _Blocked) and answer.name == name:
-                break
+                continue
+            changed.append(name)
             self._unqueue(waiter)
             if isinstance(answer, _Blocked):
                 self._queue(waiter, answer)
             elif not waiter.tell(answer) and not isinstance(answer, _Refused):
                 # Its event loop has ended.
-                self._finish(answer, Outcome.GIVEN_BACK)
+                self._settle(answer, Outcome.GIVEN_BACK)
+                changed += [claim.bucket for claim in answer]
 
     # What follows takes the lock.
 

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette_auth_core import InvalidCredentials
 from starlette_auth_core.credentials import MAX_CREDENTIALS_SIZE, read_basic
 
-__all__ = ["BasicHeader", "BasicReader"]
+__all__ = ["BasicHeader", "BasicReader", "inner_of", "walk"]
 
 # More than core reads as Basic: no wrapped backend may read what is not counted. The blanks are
 # those of `str.split`, by which many take the header apart.
@@ -44,7 +44,7 @@ class BasicReader:
     def __init__(self, backend: object) -> None:
         charsets: dict[str | None, None] = {}
         sizes = [MAX_CREDENTIALS_SIZE]
-        for each in _walk(backend):
+        for each in walk(backend):
             charset = getattr(each, "fallback_charset", None)
             if isinstance(charset, str):
                 charsets[charset] = None
@@ -71,7 +71,8 @@ class BasicReader:
         return BasicHeader(hash(secrets), named, not usernames)
 
 
-def _walk(backend: object) -> Iterator[object]:
+def walk(backend: object) -> Iterator[object]:
+    """Return a backend and all that it wraps in `backend` or `backends`, in order."""
     seen: list[object] = []
     waiting = [backend]
     while waiting:
@@ -80,7 +81,14 @@ def _walk(backend: object) -> Iterator[object]:
             continue
         seen.append(each)
         yield each
-        several: Any = getattr(each, "backends", ())
-        waiting += [*several] if isinstance(several, (tuple, list)) else []
-        inner: Any = getattr(each, "backend", None)
-        waiting += [] if inner is None else [inner]
+        waiting += reversed(inner_of(each))
+
+
+def inner_of(backend: object) -> Sequence[object]:
+    """Return the backends that one wraps."""
+    several: Any = getattr(backend, "backends", ())
+    inner: Any = getattr(backend, "backend", None)
+    return [
+        *(several if isinstance(several, (tuple, list)) else ()),
+        *(() if inner is None else (inner,)),
+    ]

@@ -14,7 +14,7 @@ import anyio
 
 from starlette_auth_core import AuthenticationUnavailable, TooManyAttempts
 
-from ._line import Line, Unreachable
+from ._line import Line, Script, Unreachable
 from ._memory import MemoryStore, retry_after
 from ._scripts import ADMITTED, BEGIN, BLOCKED, END, LATE, REFUSED
 from ._store import MAX_TRUSTED, PATIENCE, Claim, Outcome, Slot
@@ -88,7 +88,7 @@ class RedisStore:
             raise ValueError(f"timeout must be a positive number of seconds, not {timeout}")
         self._begin_script, self._end_script = _scripts(client)
         self._secret = secret
-        self._prefix = f"{{{prefix}}}".encode()
+        self._prefix = f"{{{prefix}}}".encode("utf-8", "surrogatepass")
         self._timeout = timeout
         pool = getattr(client, "connection_pool", None)
         self._line = Line(getattr(pool, "max_connections", None), timeout)
@@ -356,13 +356,26 @@ def _microseconds(length: float) -> int:
     return max(1, round(length * _MILLION))
 
 
-def _scripts(client: Any) -> tuple[Any, Any]:
-    # Registered, a script is sent by its digest, and in full where the server has forgotten it.
-    register = getattr(client, "register_script", None)
-    if callable(register) and not isinstance(client, type):
-        scripts = register(BEGIN), register(END)
-        if all(inspect.iscoroutinefunction(type(script).__call__) for script in scripts):
-            return scripts
+class _Script:
+    def __init__(self, client: Any, text: str) -> None:
+        # Registered, it is sent by its digest, and stored where the server has forgotten it.
+        self._registered = client.register_script(text)
+        self._client = client
+        self._text = text
+        if not inspect.iscoroutinefunction(type(self._registered).__call__):
+            raise TypeError
+
+    async def __call__(
+        self, keys: Sequence[bytes], args: Sequence[Any], *, in_full: bool = False
+    ) -> Any:
+        if in_full:
+            return await self._client.eval(self._text, len(keys), *keys, *args)
+        return await self._registered(keys, args)
+
+
+def _scripts(client: Any) -> Sequence[Script]:
+    with suppress(AttributeError, TypeError):
+        return _Script(client, BEGIN), _Script(client, END)
     kind = client if isinstance(client, type) else type(client)
     raise TypeError(
         "client must be a client of redis.asyncio, such as redis.asyncio.Redis(…); "

@@ -1,6 +1,5 @@
 """A backend that limits the guesses at another one's passwords."""
 
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,8 +13,9 @@ from starlette_auth_core import AuthBackend, Challenge, InvalidCredentials
 from ._attempts import Attempt, Counted, outcome_of
 from ._limits import Limit, Limits
 from ._memory import MemoryStore
-from ._reading import BasicHeader, BasicReader
+from ._reading import BasicReader
 from ._redis import RedisStore
+from ._results import Results
 from ._store import Claim, Outcome
 
 __all__ = ["Throttled"]
@@ -24,16 +24,18 @@ __all__ = ["Throttled"]
 class Throttled(AuthBackend[Any]):
     """Refuses attempts after too many failures, before a password is hashed.
 
-    Put it around a backend, `MultiAuth` too. Only `Authorization: Basic` is counted: tokens and
-    sessions can't be guessed, and pass whatever has failed. An attempt counts for each limit whose
-    key is not None, under all of the limits or under none. Where one refuses, the answer is
-    `TooManyAttempts` (429 with `Retry-After`), for right and wrong passwords and for known and
-    unknown users. Attempts that are sent at once wait for each other, at most 10 seconds, so that
-    no burst is answered more often than a limit says.
+    Put it around a backend, `MultiAuth` too. Put one around an `AnyOf`, not one around each of its
+    backends: the failure of the first counts until the second has succeeded. Only `Authorization:
+    Basic` is counted: tokens and sessions can't be guessed, and pass whatever has failed. An
+    attempt counts for each limit whose key is not None, under all of the limits or under none.
+    Where one refuses, the answer is `TooManyAttempts` (429 with `Retry-After`), for right and wrong
+    passwords and for known and unknown users. Attempts that are sent at once wait for each other,
+    at most 10 seconds, so that no burst is answered more often than a limit says.
 
     A failure is an error of the status 401. An attempt that could not be checked is given back. A
     success clears the account's failures that its own attempt was counted with, and none of an
-    address.
+    address. Where a session or an API key beside the password succeeds, the password was not
+    checked, or it was wrong: that is not a success of its account.
 
     With *trust* a success also makes the pair of account and address trusted: its attempts count
     for that pair alone from then on. A stranger who fails in somebody's name can't lock the owner
@@ -52,7 +54,8 @@ class Throttled(AuthBackend[Any]):
     Args:
         backend: The backend, ours or Starlette's. Its header is read with the `fallback_charset` of
             the backends that it wraps in `backend` or `backends`: one that reads another charset
-            must say so there. Credentials that are malformed never succeed.
+            must say so there. Credentials that are malformed never succeed, and a backend that is
+            not made of core's is not asked about them.
         *limits: The limits. Equal limits of several `Throttled` over one store count together.
         store: Where attempts are counted. None: a `MemoryStore` of its own.
         trust: How long a success makes an address trusted. None: none is.
@@ -82,6 +85,7 @@ class Throttled(AuthBackend[Any]):
         self._store = MemoryStore() if store is None else store
         self._limits = Limits(limits, trust, self._store._secret)
         self._reader = BasicReader(backend)
+        self._results = Results(backend)
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, Any] | None:
         """Authenticate a request with the wrapped backend, unless too many attempts have failed.
@@ -102,9 +106,12 @@ class Throttled(AuthBackend[Any]):
             return await self.backend.authenticate(conn)
         counted = Counted.of(conn, self._store, header.identity)
         held = await counted.enter(self._limits.slots(conn, header.usernames))
+        if header.malformed and self._results.may_read_more:
+            await counted.leave(held, Outcome.FAILURE)
+            raise InvalidCredentials
         try:
             result = await self.backend.authenticate(conn)
-            outcome = _outcome(result, header)
+            outcome = self._results.outcome(result, header)
         except BaseException as error:
             await _fail(counted, held, error)
             raise
@@ -183,54 +190,28 @@ async def _fail(
         counted.leave_soon(held, outcome)
 
 
-def _outcome(result: Any, header: BasicHeader) -> Outcome:
-    if result is None:
-        return Outcome.GIVEN_BACK
-    try:
-        credentials, user = result
-    except (TypeError, ValueError):
-        # Core says what is wrong with it.
-        return Outcome.GIVEN_BACK
-    # Somebody anonymous has not logged in; nor has a false object of Python's own, which a database
-    # returns for nobody.
-    module = type(user).__module__.partition(".")[0]
-    nobody = user is None or (module in sys.stdlib_module_names and not user)
-    anonymous = not (credentials.scopes or _is_authenticated(user))
-    # A lenient backend may read more than was counted: by that way nobody logs in.
-    return Outcome.FAILURE if nobody or anonymous or header.malformed else Outcome.SUCCESS
-
-
-def _is_authenticated(user: Any) -> bool:
-    try:
-        return bool(getattr(user, "is_authenticated", True))
-    except NotImplementedError:
-        return True  # Starlette's `BaseUser` does not say.
-
-
 def _check(
     backend: object, limits: Sequence[object], store: object, trust: timedelta | None
 ) -> None:
     if isinstance(backend, type) or not callable(getattr(backend, "authenticate", None)):
-        kind = backend if isinstance(backend, type) else type(backend)
         raise TypeError(
-            "backend must be an object with a method authenticate; "
-            f"got {'the class' if isinstance(backend, type) else 'a'} {kind.__name__}"
+            f"backend must be an object with a method authenticate; got {_kind(backend)}"
         )
     for limit in limits:
         if not isinstance(limit, Limit):
-            raise TypeError(f"Each limit must be a Limit; got a {type(limit).__name__}")
+            raise TypeError(f"Each limit must be a Limit; got {_kind(limit)}")
     if not limits:
         raise ValueError(
             "Throttled needs at least one limit, such as "
             "Limit(by_username, 5, per=timedelta(minutes=1))"
         )
     if store is not None and not isinstance(store, (MemoryStore, RedisStore)):
-        raise TypeError(f"store must be a MemoryStore or a RedisStore; got a {_kind(store)}")
+        raise TypeError(f"store must be a MemoryStore or a RedisStore; got {_kind(store)}")
     if trust is not None and not isinstance(trust, timedelta):
-        raise TypeError(f"trust must be a timedelta or None; got a {_kind(trust)}")
+        raise TypeError(f"trust must be a timedelta or None; got {_kind(trust)}")
     if trust is not None and trust <= timedelta():
         raise ValueError(f"trust must be positive, or None for no trust, not {trust}")
 
 
 def _kind(value: object) -> str:
-    return value.__name__ if isinstance(value, type) else type(value).__name__
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
