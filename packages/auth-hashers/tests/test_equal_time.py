@@ -24,6 +24,7 @@ from starlette_auth_hashers import (
     PepperedHasher,
     WrappedHasher,
     _pacing,
+    _repeating,
     _wrapped,
     waiting,
 )
@@ -121,7 +122,7 @@ class TestPepperedAndWrapped:
     async def test_failed_check(
         self, counted: Count, clock: Any, work: Any, call: Call, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        repeat = _wrapped.repeat
+        repeat = _repeating.repeat
 
         def count_and_repeat(algorithm: Any, secret: str, config: str) -> str:
             work.note(OLDER)

@@ -163,9 +163,12 @@ class TestAnything:
         self, settings: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[int] = []
-        monkeypatch.setattr(
-            hashlib, "scrypt", lambda secret, *, maxmem, dklen, **_: asked.append(maxmem) or b""
-        )
+
+        def scrypt(secret: bytes, *, maxmem: int, **_: object) -> bytes:
+            asked.append(maxmem)
+            return b""
+
+        monkeypatch.setattr(hashlib, "scrypt", scrypt)
 
         stored = f"scrypt:{settings}$salt$" + "00" * 64
         assert not LegacyHasher("werkzeug").verify_sync(PASSWORD, stored)

@@ -89,7 +89,7 @@ class Hasher(BaseHasher):
     """
 
     max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
-    _measured_within = True
+    _measured_within: ClassVar[bool] = True
 
     def __init__(self, algorithm: str, **settings: int) -> None:
         name = find_algorithm(algorithm)

@@ -35,7 +35,7 @@ class LegacyHasher(BaseHasher):
     """
 
     max_costs: ClassVar[Mapping[str, int]] = MappingProxyType({})
-    _measured_within = True
+    _measured_within: ClassVar[bool] = True
 
     def __init__(self, algorithm: str) -> None:
         self._verifier: Algorithm | Format

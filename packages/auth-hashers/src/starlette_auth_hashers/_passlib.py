@@ -412,7 +412,7 @@ def _work(handler: Any, costs: Mapping[str, int]) -> int:
     return rounds * costs.get("block_size", 1) * costs.get("parallelism", 1)
 
 
-def whole_costs(handler: Any, costs: Mapping[str, int]) -> Mapping[str, int]:
+def whole_costs(handler: Any, costs: Mapping[str, int]) -> dict[str, int]:
     """Return *costs* with their products, which have ceilings, too.
 
     The product of scrypt's settings does not count what makes its blocks and mixes them: PBKDF2.

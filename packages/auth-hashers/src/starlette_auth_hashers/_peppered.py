@@ -5,6 +5,7 @@ import hmac
 import logging
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 from ._base import BaseHasher, require_hash, require_text
 from ._pacing import settle
@@ -44,7 +45,7 @@ class PepperedHasher(BaseHasher):
             is not among the ids.
     """
 
-    _measured_within = True
+    _measured_within: ClassVar[bool] = True
 
     def __init__(self, hasher: BaseHasher, peppers: Mapping[str, bytes], *, current: str) -> None:
         self._hasher = hasher

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable
+from typing import ClassVar
 
 from . import _workers
 from ._algorithms import Hasher
@@ -44,7 +45,7 @@ class WrappedHasher(BaseHasher):
         ValueError: If *outer* can't make hashes.
     """
 
-    _measured_within = True
+    _measured_within: ClassVar[bool] = True
 
     def __init__(self, outer: BaseHasher, inner: LegacyHasher | Hasher) -> None:
         self._outer = outer

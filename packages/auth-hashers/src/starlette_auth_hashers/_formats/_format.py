@@ -48,7 +48,9 @@ _MAX_SCRYPT: Mapping[str, int] = MappingProxyType({"memory": 2**31 - 1})
 # Some 5 seconds of PBKDF2, by its digest.
 _MAX_FAST_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 10_000_000})
 _MAX_SLOW_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 4_000_000})
-_MAX_ROUNDS_OF = dict.fromkeys(("md5", "sha1", "sha224", "sha256"), _MAX_FAST_ROUNDS)
+_MAX_ROUNDS_OF: Mapping[str, Mapping[str, int]] = {
+    digest: _MAX_FAST_ROUNDS for digest in ("md5", "sha1", "sha224", "sha256")
+}
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
@@ -190,12 +192,14 @@ class Format(Verifier):
 
     def costs_too_much(self, parsed: Parsed) -> bool:
         """Return whether a check would take longer than is reasonable, and is refused."""
+        limits: Mapping[str, int]
+        costs: Mapping[str, int]
         if isinstance(parsed, Borrowed):
             limits = max_costs_of(cost_kind(parsed.kind))
             costs = whole_costs(get_handler(parsed.kind), parsed.costs)
         elif "block_size" in parsed.costs:
             # yescrypt's costs are counted as scrypt's.
-            limits = max_costs_of("scrypt") | _MAX_SCRYPT
+            limits = {**max_costs_of("scrypt"), **_MAX_SCRYPT}
             costs = _costs_of_scrypt(parsed.costs)
         else:
             limits = _MAX_ROUNDS_OF.get(parsed.kind.rpartition("_")[2], _MAX_SLOW_ROUNDS)
