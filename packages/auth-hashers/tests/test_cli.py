@@ -24,10 +24,11 @@ from starlette_auth_hashers import (
     Hasher,
     LegacyHasher,
     PBKDF2Hasher,
+    _audit,
     _cli,
 )
 from starlette_auth_hashers._audit import Report, audit_lines
-from starlette_auth_hashers._recommendation import inspect
+from starlette_auth_hashers._recommendation import Finding, inspect
 
 ARGON2 = (
     "$argon2id$v=19$m=65536,t=3,p=4$AyBEKIWwFqK0ltL6f+/d+w"
@@ -142,6 +143,13 @@ class TestAudit:
             assert inspect(before + WEAK_ARGON2).verdict == "too weak"
             for nothing in ("", "!", "x"):
                 assert inspect(before + nothing).algorithm == "unknown"
+
+    def test_passlib_shows_no_part_of_a_malformed_hash(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run("audit", stdin="$scram$6400$.Z/znnNOKWUsBaCU$sha-17aBcDeFgHiJkLmNoPqRsTuVwXy")
+
+        assert "AbCdEfGh".lower() not in caplog.text.lower()
 
     def test_directory(self, tmp_path: Path) -> None:
         result = run("audit", str(tmp_path))
@@ -463,6 +471,44 @@ class TestRows:
 
         assert findings(run("audit", "--json", stdin=lines))["hashes"][0]["count"] == count
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "{SSHA512}%s",
+            "{SMD5}%s",
+            "*%s",
+            "$scrypt$ln=16,r=8,p=1$%s$" + 43 * "A",
+            "AQAAAAIAAYagAAAAEA%s==",
+            "AA%s==",
+            "{BLF-CRYPT}$2y$05$%s",
+            "{SHA512-CRYPT}$6$salt$%s",
+            "{bcrypt}$2a$10$%s",
+            "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=4$%s$" + 43 * "A",
+        ],
+    )
+    def test_hashes_of_one_kind_are_parsed_once(
+        self, line: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sizes = {"{SSHA512}": 96, "{SMD5}": 32, "*": 40, "$scrypt$": 22, "AQA": 64, "AA": 64}
+        sizes |= {"{BLF": 53, "{SHA512-": 86, "{bcrypt}": 53, "{ARGON2ID}": 22}
+        size = next(size for beginning, size in sizes.items() if line.startswith(beginning))
+        lines = "\n".join(
+            line % (f"{number:08}".rjust(size - 1, "0") + "A") for number in range(99)
+        )
+        parsed: list[str] = []
+
+        def note(hashed: str) -> Finding:
+            parsed.append(hashed)
+            return inspect(hashed)
+
+        monkeypatch.setattr(_audit, "inspect", note)
+        report = Report()
+        audit_lines([lines.encode()], report)
+
+        (finding,) = report.counts
+        assert finding.algorithm != "unknown"
+        assert len(parsed) < 5
+
     def test_shapes_are_judged_like_single_hashes(self) -> None:
         for known in json.loads((Path(__file__).parent / "known_hashes.json").read_text("utf-8")):
             for hashed in known["stored"]:
@@ -620,7 +666,7 @@ class TestCommand:
         code = f"""
             import sys
             sys.modules["bcrypt"] = None
-            from starlette_auth_hashers._recommendation import inspect
+            from starlette_auth_hashers._recommendation import Finding, inspect
             print(inspect({ARGON2!r}).verdict, inspect({BCRYPT!r}).verdict)
         """
         assert run_python(code) == "good good"

@@ -4,6 +4,7 @@ import csv
 import functools
 import inspect
 import json
+import logging
 import math
 import re
 import sys
@@ -76,6 +77,8 @@ def _main(
     ] = False,
 ) -> None:
     """Audit stored password hashes, wrap weak ones, and find settings for a machine."""
+    # passlib logs parts of malformed strings.
+    logging.getLogger("passlib").setLevel(logging.CRITICAL)
 
 
 @_command

@@ -48,9 +48,9 @@ _MAX_SCRYPT: Mapping[str, int] = MappingProxyType({"memory": 2**31 - 1})
 # Some 5 seconds of PBKDF2, by its digest.
 _MAX_FAST_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 10_000_000})
 _MAX_SLOW_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 4_000_000})
-_MAX_ROUNDS_OF: Mapping[str, Mapping[str, int]] = {
-    digest: _MAX_FAST_ROUNDS for digest in ("md5", "sha1", "sha224", "sha256")
-}
+_MAX_ROUNDS_OF: Mapping[str, Mapping[str, int]] = dict.fromkeys(
+    ("md5", "sha1", "sha224", "sha256"), _MAX_FAST_ROUNDS
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
