@@ -210,6 +210,7 @@ class TestSettings:
             ("argon2", {"memory_cost": 2**32}, "memory_cost"),
             ("argon2", {"time_cost": 0}, "time_cost"),
             ("argon2", {"parallelism": 0}, "parallelism"),
+            ("scrypt", {"rounds": 21, "block_size": 8}, "2 GiB"),
             ("argon2", {"parallelism": 2**24, "memory_cost": 2**31}, "parallelism"),
             ("scrypt", {"rounds": 0}, "rounds"),
             ("scrypt", {"block_size": 0}, "block_size"),

@@ -250,7 +250,12 @@ class TestCeilings:
             ),
             (WERKZEUG, "scrypt:1073741824:8:1$salt$" + "0" * 128),
             (WERKZEUG, "scrypt:32768:8:100000$salt$" + "0" * 128),
+            (WERKZEUG, "scrypt:2:1:1048577$salt$" + "0" * 128),
+            (WERKZEUG, "scrypt:2:4194304:1$salt$" + "0" * 128),
             (WERKZEUG, "pbkdf2:sha256:999999999$salt$" + "0" * 64),
+            (WERKZEUG, "pbkdf2:sha512:6000001$salt$" + "0" * 128),
+            # Two blocks of SHA-256, and so all rounds twice.
+            (LegacyHasher("keycloak"), "$keycloak$pbkdf2-sha256$5000001$AAAA$" + "A" * 86),
         ],
         ids=lambda value: str(value)[:40],
     )
@@ -261,6 +266,21 @@ class TestCeilings:
         assert not hasher.verify_sync("secret", hashed)
         assert not MultiHasher([PBKDF2, hasher]).verify_sync("secret", hashed)
         assert any("costs too much" in message for message in caplog.messages)
+
+    def test_werkzeugs_scrypt_at_the_ceiling_is_computed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # OpenSSL is allowed what that takes (1 GiB), and Python's limit for it is 2 GiB.
+        allowed: list[tuple[int, int]] = []
+
+        def scrypt(*args: object, n: int, maxmem: int, **kwargs: object) -> bytes:
+            allowed.append((n, maxmem))
+            return bytes(64)
+
+        monkeypatch.setattr(hashlib, "scrypt", scrypt)
+        assert WERKZEUG.verify_sync("secret", "scrypt:1048576:8:1$salt$" + "0" * 128)
+        ((n, limit),) = allowed
+        assert n * 8 * 128 < limit < 2**31
 
     def test_ceiling_can_be_changed_in_a_subclass(self) -> None:
         class Careful(PBKDF2Hasher):
@@ -302,10 +322,29 @@ class TestCeilings:
             ("$scrypt$ln=20,r=8,p=1$AAAA$" + "A" * 43, False),
             ("$scrypt$ln=20,r=8,p=2$AAAA$" + "A" * 43, True),
             ("$scrypt$ln=14,r=8,p=64$AAAA$" + "A" * 43, False),
+            # Where N is low, the hashes around the mixing cost more than it does.
+            ("$scrypt$ln=1,r=1,p=1048576$AAAA$" + "A" * 43, False),
+            ("$scrypt$ln=1,r=1,p=1048577$AAAA$" + "A" * 43, True),
+            # It takes 2.5 GiB, which Python's hashlib refuses.
+            ("$scrypt$ln=3,r=1048576,p=1$AAAA$" + "A" * 43, False),
+            ("$scrypt$ln=1,r=4194304,p=1$AAAA$" + "A" * 43, True),
+            ("$pbkdf2-sha512$6000000$AAAA$" + "A" * 86, False),
+            ("$pbkdf2-sha512$6000001$AAAA$" + "A" * 86, True),
+            ("grub.pbkdf2.sha512.6000000.AB." + "0" * 128, False),
+            ("grub.pbkdf2.sha512.6000001.AB." + "0" * 128, True),
+            ("$2b$31$" + "." * 53, True),
+            ("$P$T" + "." * 30, True),
         ],
     )
     def test_product_of_the_settings_counts(self, stored: str, expensive: bool) -> None:
-        name = "argon2" if "argon2" in stored else "scrypt"
+        names = {
+            "argon2": "argon2",
+            "sha512$": "pbkdf2_sha512",
+            "grub": "grub_pbkdf2_sha512",
+            "$2b$": "bcrypt",
+            "$P$": "phpass",
+        }
+        name = next((names[part] for part in names if part in stored), "scrypt")
         algorithm = Hasher(name)._algorithm
 
         assert (algorithm._parse(stored) is None) is expensive

@@ -290,6 +290,19 @@ class TestLookAlikes:
 
         assert await hasher.verify_and_update(typed, hashed) == (True, None)
 
+    @pytest.mark.parametrize("cached", [False, True])
+    async def test_needs_update_answers_no(self, cached: bool) -> None:
+        # Whoever asks it makes the new hash himself.
+        multi = MultiHasher([PBKDF2Hasher(rounds=10), LegacyHasher("bcrypt")])
+        hasher = CachingHasher(multi, ttl=60, max_entries=9) if cached else multi
+        for secret, outdated in (("x" * 72, True), ("x" * 73, False)):
+            hashed = make("bcrypt", secret)
+            for _ in range(2):  # the second time from memory, where that is cached
+                assert hasher.verify_sync(secret, hashed)
+                assert hasher.needs_update(hashed) is outdated
+                assert await hasher.verify(secret, hashed)
+                assert hasher.needs_update(hashed) is outdated
+
     @pytest.mark.parametrize("name", ["bcrypt", "des_crypt", "crypt16", "mysql323", "scram"])
     def test_others_move(self, name: str) -> None:
         hashed = make(name, "secret")

@@ -45,10 +45,10 @@ _DEFAULTS: Mapping[str, Mapping[str, int]] = {
 
 #: The costs above which a stored hash is refused rather than computed, by algorithm. A check takes
 #: some 5 seconds of processor time there. `work` is the product of the settings, where lanes don't
-#: count: memory_cost times time_cost of Argon2, and 2**rounds times block_size times parallelism of
-#: scrypt; `blocks` is the product of the latter two. The rounds of bcrypt, phpass and scrypt are
-#: powers of two; `memory_cost` is in KiB. Argon2's let through the first recommendation of RFC 9106
-#: section 4 (2 GiB, 1 pass), and libsodium's most expensive preset (1 GiB, 4 passes).
+#: count: memory_cost times time_cost of Argon2, and 2**rounds (8 at least) times block_size times
+#: parallelism of scrypt. The rounds of bcrypt, phpass and scrypt are powers of two; `memory_cost`
+#: is in KiB. Argon2's let through the first recommendation of RFC 9106 section 4 (2 GiB, 1 pass),
+#: and libsodium's most expensive preset (1 GiB, 4 passes).
 MAX_COSTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "argon2": {"memory_cost": 2_097_152, "work": 4_194_304},
@@ -56,6 +56,7 @@ MAX_COSTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "bsdi_crypt": {"rounds": 200_000},
         "fshp": {"rounds": 8_000_000},
         "grub_pbkdf2_sha512": {"rounds": 6_000_000},
+        "pbkdf2_sha384": {"rounds": 6_000_000},
         "pbkdf2_sha512": {"rounds": 6_000_000},
         "phpass": {"rounds": 22},
         "scrypt": {"work": 8_388_608, "blocks": 262_144},

@@ -206,8 +206,15 @@ class BaseHasher(ABC):
         return max(learned_costs(id(self)).values(), default=0.0)
 
     def _begin_check(self, hashed: str | None) -> Callable[[bool], None]:
-        """Note that a check was asked for, and return what to call with its outcome."""
+        """Note that a check was asked for, and return what to call when it is done.
+
+        That takes whether a new hash may be made of the password; see `_allows_update`.
+        """
         return _forget
+
+    def _allows_update(self, secret: str, hashed: str | None, valid: bool) -> bool:
+        """Return whether *secret* is right, and *hashed* can be of no other password."""
+        return valid and hashed is not None and not self._confuses(secret, hashed)
 
     async def _finish_check(
         self,
@@ -219,7 +226,7 @@ class BaseHasher(ABC):
         backend: object,
     ) -> bool:
         valid = await self._run_attempt(secret, lambda: self._measured_verify(secret, hashed))
-        tell(valid)
+        tell(self._allows_update(secret, hashed, valid))
         return valid
 
     async def _run_attempt(self, secret: str, check: Callable[[], T]) -> T:
@@ -269,5 +276,5 @@ def require_hash(hashed: object) -> None:
         raise TypeError(f"hashed must be a str or None, not {type(hashed).__name__}")
 
 
-def _forget(valid: bool) -> None:
+def _forget(allows_update: bool) -> None:
     pass

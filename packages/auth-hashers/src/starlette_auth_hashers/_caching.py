@@ -119,7 +119,7 @@ class CachingHasher(BaseHasher):
         """Verify a password, from memory if it was right before; see `BaseHasher.verify_sync`."""
         digest, generation = self._digest(b"pair", secret, hashed), self._generation
         if self._is_known(digest):
-            self._begin_check(hashed)(True)
+            self._begin_check(hashed)(self._allows_update(secret, hashed, True))
             return True
         valid = settle(self, secret, lambda: self.hasher._measured_verify(secret, hashed))
         if valid:
@@ -204,7 +204,7 @@ class CachingHasher(BaseHasher):
         if not valid:
             digest = self._digest_of_attempt(b"verify", secret, hashed, username, backend)
             valid = await self._share(digest, secret, lambda: self.verify_sync(secret, hashed))
-        tell(valid)
+        tell(self._allows_update(secret, hashed, valid))
         return valid
 
     def _digest_of_attempt(

@@ -14,6 +14,7 @@ from ._passlib import (
     _parse,
     _quietly,
     cost_kind,
+    exceeds,
     get_handler,
     is_unsalted,
     is_wrapper,
@@ -178,6 +179,6 @@ def _match_passlib(name: str, handler: Any, hashed: str) -> Match | None:
     if stored is None:
         return None
     limits = max_costs_of(cost_kind(name))
-    costs = whole_costs(handler, stored.costs)
-    too_expensive = any(cost > limits.get(key, cost) for key, cost in costs.items())
+    costs = {**stored.costs, "work": _work(handler, stored.costs)}
+    too_expensive = exceeds(costs, limits)
     return Match(name, name, stored.costs, is_unsalted(name), stored.variant, too_expensive)

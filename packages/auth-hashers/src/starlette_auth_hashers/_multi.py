@@ -20,12 +20,12 @@ class _Check:
 
     hasher: "MultiHasher"
     hashed: str | None
-    valid: bool | None = None
+    allows_update: bool | None = None
     asked: bool = False
     verified: list[BaseHasher] = field(default_factory=list)
 
-    def finish(self, valid: bool) -> None:
-        self.valid = valid
+    def finish(self, allows_update: bool) -> None:
+        self.allows_update = allows_update
 
 
 # One for all hashers: a variable of each would stay in every context for good.
@@ -95,10 +95,13 @@ class MultiHasher(BaseHasher):
         verified: list[BaseHasher] = []
         awaited = _last_check.get()
         valid = settle(self, secret, lambda: self._verify(secret, hashed, verified))
-        if awaited is not None and awaited.hasher is self and awaited.valid is None:
+        if awaited is not None and awaited.hasher is self and awaited.allows_update is None:
             awaited.verified = verified
+        allows_update = hashed is not None and not any(
+            hasher._confuses(secret, hashed) for hasher in verified
+        )
         # Noted last, since a MultiHasher within this one notes its own check.
-        _last_check.set(_Check(self, hashed, valid, verified=verified))
+        _last_check.set(_Check(self, hashed, valid and allows_update, verified=verified))
         return valid
 
     def dummy_verify_sync(self, secret: str, username: str = "") -> None:
@@ -117,7 +120,8 @@ class MultiHasher(BaseHasher):
 
         Returns:
             Whether the hash is not the first hasher's, or outdated for it. False after a failed
-            verification: its password must not be stored.
+            verification, and where the old algorithm cuts what was typed or folds case: that
+            password must not be stored.
 
         Raises:
             RuntimeError: If the last check of this task was not one of *hashed* by this hasher, it
@@ -128,7 +132,7 @@ class MultiHasher(BaseHasher):
             check is None
             or check.hasher is not self
             or check.hashed != hashed
-            or check.valid is None
+            or check.allows_update is None
             or check.asked
         ):
             raise RuntimeError(
@@ -136,7 +140,7 @@ class MultiHasher(BaseHasher):
                 "elsewhere, use verify_and_update instead of both"
             )
         check.asked = True
-        return check.valid and self._is_outdated(hashed)
+        return check.allows_update and self._is_outdated(hashed)
 
     def _is_outdated(self, hashed: str) -> bool:
         hasher = self._verified(hashed)

@@ -39,8 +39,10 @@ __all__ = [
 
 T = TypeVar("T")
 
-# One measurement may be off, by whatever else the machine does; the middle one is not.
 _SAMPLES = 15
+# A core that another program shares with this one may take twice the processor time for the same
+# work. More than that is a measurement that went wrong.
+_MAX_VARIATION = 2
 # Beyond that, something else has held a computation up than other programs.
 _MAX_SLOWDOWN = 8.0
 # The least processor time that a slowdown is worked out of, in seconds.
@@ -112,8 +114,7 @@ def computation(algorithm: Hashable, settings: Hashable) -> Iterator[None]:
 
     Args:
         algorithm: Names what costs are compared with.
-        settings: What the cost depends on. None where that is not known: then the most expensive
-            of the last computations counts, and else the median.
+        settings: What the cost depends on. None where that is not known.
     """
     global _recent  # noqa: PLW0603 - see the module
     begun, started = clock.time(), clock.processor_time()
@@ -149,9 +150,15 @@ def slowdown() -> float:
 
 
 def _cost(settings: Hashable, samples: tuple[float, ...]) -> float:
-    if not samples:
-        return 0.0
-    return max(samples) if settings is None else statistics.median(samples)
+    """Return the most expensive of the last computations, without measurements that went wrong.
+
+    The median would do for half of all checks only: the others would take longer than what the rest
+    waits for, and that would show on average which they are.
+    """
+    if settings is None:
+        return max(samples, default=0.0)
+    highest = _MAX_VARIATION * statistics.median_low(samples or (0.0,))
+    return max((sample for sample in samples if sample <= highest), default=0.0)
 
 
 def within_attempt() -> bool:
@@ -182,7 +189,7 @@ def attempt(hasher: Paced, secret: str, check: Callable[[], T]) -> tuple[T, floa
         _attempt.reset(token)
     if current.computed:
         # A clock that jumps must not shorten the wait.
-        spent = min(max(spent, 0.0), 2 * current.expected)
+        spent = min(max(spent, 0.0), _MAX_VARIATION * current.expected)
     lacking = max(0.0, hasher._highest_cost(secret, makes=True) - spent)
     return outcome, lacking * slowdown()
 

@@ -43,14 +43,17 @@ with _quietly():
     from passlib.utils.handlers import GenericHandler, PrefixWrapper
 
 __all__ = [
+    "MAX_SCRYPT_MEMORY",
     "Algorithm",
     "cost_kind",
+    "exceeds",
     "find_algorithm",
     "get_handler",
     "is_unsalted",
     "is_wrapper",
     "load_algorithm",
-    "whole_costs",
+    "scrypt_memory",
+    "scrypt_work",
 ]
 
 T = TypeVar("T")
@@ -78,6 +81,10 @@ _ARGON2 = re.compile(
     r"\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{6,}"
 )
 _ARGON2_MEMORY_OF_A_LANE = 8
+# The most that `hashlib.scrypt` lets scrypt take, in bytes.
+MAX_SCRYPT_MEMORY = 2**31 - 1
+# With a lower N, the hashes around the mixing take most of the time.
+_LEAST_LOG2_N = 3
 # RFC 9106 section 3.1 lets a digest be as short as 4 bytes, which 2**32 guesses find.
 _SHORTEST_DIGEST = 16
 
@@ -359,6 +366,11 @@ def _refuse_impossible(name: str, costs: Mapping[str, int]) -> None:
         raise ValueError(f"{name}: parallelism must be below 2**24")
     if costs.get("block_size", 1) * costs.get("parallelism", 1) >= 2**30:
         raise ValueError(f"{name}: block_size times parallelism must be below 2**30")
+    if "block_size" in costs and scrypt_memory(costs) > MAX_SCRYPT_MEMORY:
+        raise ValueError(
+            f"{name}: lower rounds, block_size or parallelism, since Python can't compute a hash "
+            "that takes 2 GiB or more"
+        )
 
 
 def _costs_of(handler: Any, hashed: str) -> Mapping[str, int] | None:
@@ -405,11 +417,35 @@ def _work(handler: Any, costs: Mapping[str, int]) -> int:
     """Return what a hash costs in all, in the algorithm's own measure; lanes don't count."""
     if "memory_cost" in costs:
         return costs["memory_cost"] * costs["time_cost"]
+    if "block_size" in costs:
+        return scrypt_work(costs)
     rounds = costs.get("rounds", 1)
     if getattr(_unwrapped(handler), "rounds_cost", "") == "log2":
         # No more than a number: a string may say anything.
         rounds = 2 ** min(rounds, 64)
-    return rounds * costs.get("block_size", 1) * costs.get("parallelism", 1)
+    return rounds
+
+
+def scrypt_work(costs: Mapping[str, int]) -> int:
+    """Return what scrypt costs in all: N times r times p, with an N of 8 at least."""
+    n = 2 ** max(_LEAST_LOG2_N, min(costs["rounds"], 64))
+    return int(n * costs["block_size"] * costs["parallelism"])
+
+
+def exceeds(costs: Mapping[str, int], max_costs: Mapping[str, int]) -> bool:
+    """Return whether *costs* are above *max_costs*, or above what can be computed at all."""
+    if "block_size" in costs and scrypt_memory(costs) > MAX_SCRYPT_MEMORY:
+        return True
+    return any(cost > max_costs.get(name, cost) for name, cost in costs.items())
+
+
+def scrypt_memory(costs: Mapping[str, int]) -> int:
+    """Return the memory that scrypt takes, in bytes, as OpenSSL counts it, and 5 % more.
+
+    passlib asks for 5 % more than is needed.
+    """
+    blocks = 2 ** min(costs["rounds"], 64) + costs["parallelism"] + 2
+    return int(128 * costs["block_size"] * blocks * 21 // 20)
 
 
 def whole_costs(handler: Any, costs: Mapping[str, int]) -> dict[str, int]:

@@ -14,13 +14,15 @@ from typing import Any, ClassVar, TypeAlias
 
 from starlette_auth_hashers._algorithms import max_costs_of
 from starlette_auth_hashers._passlib import (
+    MAX_SCRYPT_MEMORY,
     Algorithm,
     Stored,
     _costs_of,
     cost_kind,
+    exceeds,
     get_handler,
     load_algorithm,
-    whole_costs,
+    scrypt_work,
 )
 from starlette_auth_hashers._repeating import costs_of_config, repeat, separate
 from starlette_auth_hashers._verifier import MAX_HASH_SIZE, Verifier
@@ -199,13 +201,15 @@ class Format(Verifier):
             costs = whole_costs(get_handler(parsed.kind), parsed.costs)
         elif "block_size" in parsed.costs:
             # yescrypt's costs are counted as scrypt's.
-            limits = {**max_costs_of("scrypt"), **_MAX_SCRYPT}
-            costs = _costs_of_scrypt(parsed.costs)
-        else:
-            limits = _MAX_ROUNDS_OF.get(parsed.kind.rpartition("_")[2], _MAX_SLOW_ROUNDS)
-            costs = {"rounds": parsed.costs.get("rounds", 0) * _blocks(parsed)}
-        limits = {**limits, **self._max_costs}
-        return any(cost > limits.get(name, cost) for name, cost in costs.items())
+            kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
+            work = scrypt_work(parsed.costs) if "block_size" in parsed.costs else 0
+        limits = max_costs_of(kind) | self._max_costs
+        costs = {**parsed.costs, "work": work}
+        if isinstance(parsed, Computed) and kind.startswith("pbkdf2_"):
+            # All rounds are computed for each block of the digest (RFC 8018 section 5.2).
+            block = hashlib.new(kind.removeprefix("pbkdf2_")).digest_size
+            costs["rounds"] *= -(-len(parsed.digest) // block)
+        return exceeds(costs, limits)
 
     def _parse(self, hashed: str) -> Parsed | None:
         parsed = self.parse(hashed) if len(hashed) <= MAX_HASH_SIZE else None
@@ -227,27 +231,6 @@ class Format(Verifier):
 @functools.cache
 def _borrow(name: str) -> Algorithm:
     return load_algorithm(name, {}, {}, max_costs_of(cost_kind(name)))
-
-
-def _costs_of_scrypt(costs: Mapping[str, int]) -> Mapping[str, int]:
-    # No more than a number: a string may say anything.
-    n, r, p = 2 ** min(costs["rounds"], 64), costs["block_size"], costs["parallelism"]
-    products = {"work": n * r * p, "blocks": r * p, "memory": _memory_of_scrypt(n, r, p)}
-    return {**costs, **products}
-
-
-def _memory_of_scrypt(n: int, r: int, p: int) -> int:
-    """Return the bytes that OpenSSL counts; see EVP_PBE_scrypt(3)."""
-    return 128 * r * (n + p + 2)
-
-
-def _blocks(parsed: Computed) -> int:
-    """Return how many times PBKDF2 does all of its rounds: RFC 8018 section 5.2, step 2."""
-    try:
-        size = hashlib.new(parsed.kind.rpartition("_")[2]).digest_size
-    except ValueError:
-        return 1
-    return -(-len(parsed.digest) // max(size, 1))
 
 
 def blank(hashed: str, digest_size: int) -> str:
@@ -290,6 +273,6 @@ def pbkdf2(digest: str, secret: str, salt: bytes, rounds: int, size: int | None 
 def scrypt(secret: str, salt: bytes, costs: Mapping[str, int], size: int) -> bytes:
     """Compute scrypt (RFC 7914)."""
     n, r, p = 1 << costs["rounds"], costs["block_size"], costs["parallelism"]
-    # OpenSSL wants to be told how much memory it may take.
-    memory = _memory_of_scrypt(n, r, p)
-    return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=size)
+    # Without it, OpenSSL takes 32 MiB at most.
+    limit = MAX_SCRYPT_MEMORY
+    return hashlib.scrypt(secret.encode(), salt=salt, n=n, r=r, p=p, maxmem=limit, dklen=size)
