@@ -59,7 +59,7 @@ MAX_COSTS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "pbkdf2_sha384": {"rounds": 6_000_000},
         "pbkdf2_sha512": {"rounds": 6_000_000},
         "phpass": {"rounds": 22},
-        "scrypt": {"work": 8_388_608, "blocks": 262_144},
+        "scrypt": {"work": 8_388_608},
         "sha1_crypt": {"rounds": 4_000_000},
         "sun_md5_crypt": {"rounds": 200_000},
     }

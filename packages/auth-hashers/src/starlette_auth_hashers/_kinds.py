@@ -13,12 +13,12 @@ from ._passlib import (
     _accepted,
     _parse,
     _quietly,
+    _work,
     cost_kind,
     exceeds,
     get_handler,
     is_unsalted,
     is_wrapper,
-    whole_costs,
 )
 from ._verifier import MAX_HASH_SIZE
 

@@ -227,8 +227,8 @@ class Algorithm(Verifier):
 
     def is_within(self, costs: Mapping[str, int]) -> bool:
         """Return whether a stored hash of *costs* is computed, and not refused."""
-        whole = whole_costs(self.handler, costs)
-        return all(cost <= self.max_costs.get(name, cost) for name, cost in whole.items())
+        costs = {**costs, "work": self._work(costs)}
+        return all(cost <= self.max_costs.get(name, cost) for name, cost in costs.items())
 
     def _compute(self, secret: str, parsed: Stored) -> bool:
         return bool(_call(self.handler.verify, secret, parsed.hashed))
@@ -291,7 +291,7 @@ def load_algorithm(
     costs = _costs(source, source.setting_kwds)
     _refuse_impossible(name, costs)
     # Whoever asks for more than the ceiling means it: what is made must verify.
-    wanted = whole_costs(handler, costs)
+    wanted = {**costs, "work": _work(handler, costs)}
     ceilings = {key: max(limit, wanted.get(key, 0)) for key, limit in max_costs.items()}
     arguments = (name, dict(settings), dict(defaults), dict(max_costs))
     return Algorithm(name, handler, costs, ceilings, arguments)
@@ -446,17 +446,6 @@ def scrypt_memory(costs: Mapping[str, int]) -> int:
     """
     blocks = 2 ** min(costs["rounds"], 64) + costs["parallelism"] + 2
     return int(128 * costs["block_size"] * blocks * 21 // 20)
-
-
-def whole_costs(handler: Any, costs: Mapping[str, int]) -> dict[str, int]:
-    """Return *costs* with their products, which have ceilings, too.
-
-    The product of scrypt's settings does not count what makes its blocks and mixes them: PBKDF2.
-    """
-    whole = {**costs, "work": _work(handler, costs)}
-    if "block_size" in costs:
-        whole["blocks"] = costs["block_size"] * costs["parallelism"]
-    return whole
 
 
 def _memory(costs: Mapping[str, int]) -> int:

@@ -117,9 +117,9 @@ class Verifier(ABC):
     def _settings_of(self, parsed: Any) -> Hashable:
         """Return the settings that decide what *parsed* costs."""
 
+    @abstractmethod
     def _is_too_expensive(self, secret: str, parsed: Any) -> bool:
         """Return whether computing *parsed* would take longer than is reasonable."""
-        return False
 
     def _run(self, secret: str, parsed: Any) -> bool:
         """Compute a check, and learn what it costs."""

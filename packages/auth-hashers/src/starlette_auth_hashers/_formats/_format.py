@@ -18,6 +18,7 @@ from starlette_auth_hashers._passlib import (
     Algorithm,
     Stored,
     _costs_of,
+    _work,
     cost_kind,
     exceeds,
     get_handler,
@@ -45,14 +46,9 @@ __all__ = [
 NOTHING: Mapping[str, int] = MappingProxyType({})
 # hashlib takes no more.
 _MAX_ROUNDS = 2**31 - 1
-# The memory of scrypt, in bytes: hashlib takes no more than an int of C can say.
-_MAX_SCRYPT: Mapping[str, int] = MappingProxyType({"memory": 2**31 - 1})
-# Some 5 seconds of PBKDF2, by its digest.
-_MAX_FAST_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 10_000_000})
-_MAX_SLOW_ROUNDS: Mapping[str, int] = MappingProxyType({"rounds": 4_000_000})
-_MAX_ROUNDS_OF: Mapping[str, Mapping[str, int]] = dict.fromkeys(
-    ("md5", "sha1", "sha224", "sha256"), _MAX_FAST_ROUNDS
-)
+# Werkzeug takes any digest: 4,000,000 rounds of SHA-3 take some 5 seconds.
+_USUAL_DIGESTS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
+_MAX_ROUNDS_OF_OTHERS: Mapping[str, int] = MappingProxyType({"rounds": 4_000_000})
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
@@ -194,16 +190,17 @@ class Format(Verifier):
 
     def costs_too_much(self, parsed: Parsed) -> bool:
         """Return whether a check would take longer than is reasonable, and is refused."""
-        limits: Mapping[str, int]
-        costs: Mapping[str, int]
         if isinstance(parsed, Borrowed):
-            limits = max_costs_of(cost_kind(parsed.kind))
-            costs = whole_costs(get_handler(parsed.kind), parsed.costs)
-        elif "block_size" in parsed.costs:
+            kind = cost_kind(parsed.kind)
+            work = _work(get_handler(parsed.kind), parsed.costs)
+        else:
             # yescrypt's costs are counted as scrypt's.
             kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
             work = scrypt_work(parsed.costs) if "block_size" in parsed.costs else 0
-        limits = max_costs_of(kind) | self._max_costs
+        limits = max_costs_of(kind)
+        if kind.startswith("pbkdf2_") and kind.removeprefix("pbkdf2_") not in _USUAL_DIGESTS:
+            limits |= _MAX_ROUNDS_OF_OTHERS
+        limits |= self._max_costs
         costs = {**parsed.costs, "work": work}
         if isinstance(parsed, Computed) and kind.startswith("pbkdf2_"):
             # All rounds are computed for each block of the digest (RFC 8018 section 5.2).
