@@ -21,7 +21,11 @@ from starlette_auth_hashers import (
     Hasher,
     MultiHasher,
     PBKDF2Hasher,
+    PepperedHasher,
+    WrappedHasher,
     _pacing,
+    _repeating,
+    _wrapped,
     waiting,
 )
 
@@ -109,6 +113,68 @@ def around(hashers: list[BaseHasher]) -> dict[str, BaseHasher]:
             [CachingHasher(first, ttl=60, max_entries=9), MultiHasher([second]), third]
         ),
     }
+
+
+class TestPepperedAndWrapped:
+    """They take the time of the most expensive, whatever is stored."""
+
+    @each_call
+    async def test_failed_check(
+        self, counted: Count, clock: Any, work: Any, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        repeat = _repeating.repeat
+
+        def count_and_repeat(algorithm: Any, secret: str, config: str) -> str:
+            work.note(OLDER)
+            return repeat(algorithm, secret, config)
+
+        clock.simulated = True
+        monkeypatch.setattr(_wrapped, "repeat", count_and_repeat)
+        keys = {"2025": b"o" * 32, "2026": b"n" * 32}
+        outer, weak = PBKDF2Hasher(rounds=NEW), Hasher("pbkdf2_sha1", rounds=OLDER)
+        peppered = PepperedHasher(counted(outer), keys, current="2026")
+        wrapped = WrappedHasher(peppered, weak)
+        hasher = MultiHasher([peppered, wrapped, counted(Hasher("pbkdf2_sha512", rounds=OLD))])
+        new = peppered.make_sync("secret")
+        stored = {
+            "peppered": new,
+            "under an older pepper": PepperedHasher(outer, keys, current="2025").make_sync(
+                "secret"
+            ),
+            "under an unknown pepper": new.replace("2026", "2027"),
+            "peppered, malformed": new[:30],
+            "wrapped": wrapped.wrap_sync(weak.make_sync("secret")),
+            "wrapped, malformed": "$wrapped$pbkdf2_sha1$AAAA" + new,
+            "wrapped, of another kind": "$wrapped$hex_md5$" + new,
+            "old": STORED["old"],
+            "none": None,
+            "disabled": "!",
+            "unknown": UNKNOWN,
+        }
+        await fail(call, hasher, "wrong", stored["wrapped"])  # That teaches what it costs.
+        work.take()
+        clock.take()
+
+        for kind, hashed in stored.items():
+            for secret in ("wrong", "x" * 5000, "a\0"):
+                await fail(call, hasher, secret, hashed)
+                spent = sum(work.take()) / 1000
+                assert spent + clock.take() == pytest.approx((NEW + OLDER) / 1000), kind
+
+    @each_call
+    async def test_unknown_pepper_takes_the_time_of_a_wrong_password(
+        self, counted: Count, clock: Any, work: Any, call: Call
+    ) -> None:
+        clock.simulated = True
+        hasher = PepperedHasher(counted(PBKDF2Hasher(rounds=NEW)), {"a": b"k" * 32}, current="a")
+        stored = hasher.make_sync("secret")
+        await fail(call, hasher, "wrong", stored)
+        work.take()
+        clock.take()
+
+        for hashed in (stored, stored.replace("$a$", "$b$"), "junk", None, UNKNOWN):
+            await fail(call, hasher, "wrong", hashed)
+            assert sum(work.take()) / 1000 + clock.take() == pytest.approx(NEW / 1000)
 
 
 class TestFailedCheck:

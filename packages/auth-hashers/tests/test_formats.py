@@ -63,7 +63,8 @@ class TestKnownHashes:
 
     @each_known
     def test_is_audited_under_its_name(self, name: str, password: str, stored: str) -> None:
-        assert name in inspect(stored).algorithm
+        # Nothing marks the strings of Flask-Bcrypt: they are bcrypt's.
+        assert name.removeprefix("flask_") in inspect(stored).algorithm
 
     @each_known
     def test_damaged(self, name: str, password: str, stored: str) -> None:
@@ -132,6 +133,20 @@ class TestAnything:
             ),
             ("yescrypt", "$y$jMT$abcdefgh$" + 43 * "."),
             ("keycloak", "$keycloak$pbkdf2-sha512$2000000000$AAAA$" + 43 * "A"),
+            # All rounds are done for each block of a digest.
+            ("keycloak", "$keycloak$pbkdf2-sha512$2000000$AAAA$" + 683 * "A"),
+            ("keycloak", "$keycloak$pbkdf2$1000000$AAAA$" + 683 * "A"),
+            (
+                "aspnet_identity",
+                base64.b64encode(
+                    bytes.fromhex("0100000000000f424000000010") + bytes(1040)
+                ).decode(),
+            ),
+            # SHA-3 takes six times as long as SHA-256.
+            ("werkzeug", "pbkdf2:sha3_256:9000000$salt$" + "00" * 32),
+            # PBKDF2 of 512 MiB, although the product of the settings is small.
+            ("werkzeug", "scrypt:2:4096:1024$salt$" + "00" * 64),
+            ("werkzeug", "scrypt:2:4194304:1$salt$" + "00" * 64),
             ("ldap_pbkdf2_sha256", "{PBKDF2-SHA256}2000000000$AAAA$" + 43 * "A"),
             ("ldap_sha512_crypt", "{crypt}$6$rounds=999999999$abc$" + 86 * "."),
         ],
@@ -142,6 +157,22 @@ class TestAnything:
         assert not LegacyHasher(name).verify_sync(PASSWORD, stored)
         assert name in caplog.text
         assert stored not in caplog.text
+
+    @pytest.mark.parametrize("settings", ["1048576:8:1", "32768:256:1"])
+    def test_scrypt_at_its_ceiling_is_asked_for_memory_that_openssl_can_count(
+        self, settings: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int] = []
+
+        def scrypt(secret: bytes, *, maxmem: int, **_: object) -> bytes:
+            asked.append(maxmem)
+            return b""
+
+        monkeypatch.setattr(hashlib, "scrypt", scrypt)
+
+        stored = f"scrypt:{settings}$salt$" + "00" * 64
+        assert not LegacyHasher("werkzeug").verify_sync(PASSWORD, stored)
+        assert 2**30 < asked[0] < 2**31
 
     def test_firebase_at_its_highest_is_refused(self) -> None:
         stored = "$firebase-scrypt$m=40,r=8$AAAA$" + 86 * "A"

@@ -133,12 +133,17 @@ class TestConstruction:
             ({"a\n": b"x" * 32}, "a", ValueError, "1 to 32"),
             ({5: b"x" * 32}, 5, ValueError, "1 to 32"),
             ([b"x" * 32], "a", TypeError, "mapping"),
+            # A key in the place of an id is not repeated.
+            ({b"x" * 32: "2026"}, "2026", ValueError, "number 1"),
+            ({"a": b"y" * 32}, b"x" * 32, ValueError, "peppers: a"),
+            ({"a": b"y" * 32}, ["xxxxxxxx"], ValueError, "peppers: a"),
         ],
         ids=str,
     )
     def test_refused(self, peppers: Any, current: Any, error: type[Exception], named: str) -> None:
         with pytest.raises(error, match=named) as caught:
             PepperedHasher(PLAIN, peppers, current=current)
+        assert "xxxxxxxx" not in str(caught.value)
         shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         for frame in shown.stack:
             if frame.filename != __file__:

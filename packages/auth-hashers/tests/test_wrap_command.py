@@ -110,6 +110,27 @@ class TestRefused:
             assert "in place" in result.stderr
             assert source.read_bytes() == before
 
+    def test_source_that_has_the_name_of_the_unfinished_copy(
+        self, source: Path, tmp_path: Path
+    ) -> None:
+        before = source.read_bytes()
+        part = source.rename(tmp_path / "new.csv.part")
+        result = run(part, tmp_path / "new.csv")
+
+        assert result.exit_code == 2
+        assert "in place" in result.stderr
+        assert part.read_bytes() == before
+
+    @pytest.mark.parametrize("name", ["new.csv", "new.csv.part"])
+    def test_plain_copy_is_not_taken_for_the_wrapped_one(
+        self, name: str, source: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / name).write_bytes(source.read_bytes())
+        result = run(source, tmp_path / "new.csv")
+
+        assert result.exit_code == 2
+        assert f"{name} was not made of this source" in result.stderr
+
     def test_output_of_something_else(self, source: Path, tmp_path: Path) -> None:
         target = tmp_path / "new.csv"
         for content in (b"x;y;z\n", b"\xef\xbb\xbfid;name;hash\r\n"):

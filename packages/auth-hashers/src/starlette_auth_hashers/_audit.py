@@ -81,11 +81,15 @@ class Report:
         found = Counter(shapes.quick.findall(block))
         if found.pop(b"", 0):
             self._count_others(block, shapes)
-        for shape, count in found.items():
-            finding = self._by_shape.get(simplify(shape))
-            if finding is None:
-                finding = self._of_shape(shape, _find_hash(block, shape, shapes))
-            self.counts[finding] += count
+        known = {shape: self._by_shape.get(simplify(shape)) for shape in found}
+        if None in known.values():
+            # One walk for all of them: each row may have settings of its own.
+            for match in shapes.line.finditer(block):
+                if match[1] and known[match[1]] is None:
+                    known[match[1]] = self._of_shape(match[1], _hash_of(match[0], shapes))
+        for shape, finding in known.items():
+            if finding is not None:  # pragma: no branch - the walk has found all
+                self.counts[finding] += found[shape]
 
     def _count_others(self, block: bytes, shapes: Shapes) -> None:
         """Count the lines of no shape."""
@@ -267,12 +271,6 @@ def _has_users(block: bytes) -> bool:
     lines = [line for line in block[:65_536].split(b"\n")[:100] if line.strip()]
     users = [line for line in lines if (match := _USERS.line.match(line)) is not None and match[1]]
     return 2 * len(users) > len(lines)
-
-
-def _find_hash(block: bytes, shape: bytes, shapes: Shapes) -> str:
-    """Return the first hash of a block that has *shape*."""
-    found = next(match for match in shapes.line.finditer(block) if match[1] == shape)
-    return _hash_of(found[0], shapes)
 
 
 def _hash_of(line: bytes, shapes: Shapes) -> str:

@@ -4,6 +4,7 @@ import csv
 import functools
 import inspect
 import json
+import logging
 import math
 import re
 import sys
@@ -45,6 +46,7 @@ _messages = Console(stderr=True)
 _LEAST_MEMORY = 19_456
 _LONGEST = 60
 _MOST_TRIALS = 5
+_LONGEST_NAME = 256
 # The verdicts that nothing has to be done about.
 _FINE = frozenset({"good", "no password"})
 
@@ -75,6 +77,8 @@ def _main(
     ] = False,
 ) -> None:
     """Audit stored password hashes, wrap weak ones, and find settings for a machine."""
+    # passlib logs parts of malformed strings.
+    logging.getLogger("passlib").setLevel(logging.CRITICAL)
 
 
 @_command
@@ -124,7 +128,8 @@ def audit(
         except (OSError, csv.Error) as error:
             _fail(f"{name}: The input can't be read ({type(error).__name__})")
     if not report.counts:
-        _fail("The input has no hash")
+        names = (_describe(source, position) for position, source in enumerate(sources or ["-"], 1))
+        _fail(f"{', '.join(names)}: The input has no hash")
     findings = sorted(report.counts.items())
     if as_json:
         found = [_as_row(finding) | {"count": count} for finding, count in findings]
@@ -146,6 +151,8 @@ def _audit_source(source: str, report: Report, column: str | None, id_column: st
     elif _is_file(source):
         with rich.progress.open(source, "rb", description="Auditing", console=_messages) as file:
             _audit_blocks(read(file), report, column, id_column)
+    elif _is_folder(source):
+        raise Unreadable("It is a directory: name the files in it")
     elif report.find(source).algorithm == "unknown":
         # It is not repeated: it may be a hash that a shell has cut.
         raise Unreadable("There is no such file, and it is not a hash either")
@@ -171,17 +178,26 @@ def _tracked(
 
 
 def _is_file(source: str) -> bool:
+    """Return whether there is something to read: a pipe of a shell's `<(…)` is, too."""
+    return _holds(source, lambda path: path.exists() and not path.is_dir())
+
+
+def _is_folder(source: str) -> bool:
+    return 0 < len(source) < _LONGEST_NAME and _holds(source, Path.is_dir)
+
+
+def _holds(source: str, test: Callable[[Path], bool]) -> bool:
     try:
-        return Path(source).is_file()
+        return test(Path(source))
     except (OSError, ValueError):  # too long for a name, or with a NUL in it
         return False
 
 
 def _describe(source: str, position: int) -> str:
-    """Return the name of a source; that of none may be a hash."""
+    """Return the name of a source. What is no file may be a hash, and is shown by its place."""
     if source == "-":
         return "Standard input"
-    return source if _is_file(source) else f"Source {position}"
+    return source if _is_file(source) or _is_folder(source) else f"Source {position}"
 
 
 def _list_weak(rows: list[dict[str, object]] | None, row: Weak) -> None:

@@ -1,6 +1,7 @@
 """Which algorithms a stored string may be of: by how it begins, and then by parsing it."""
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,13 @@ _BEGINNINGS: Mapping[str, tuple[str, ...]] = {
 }
 # Formats that begin with something, or whose parser is as strict as if they did.
 _STRICT = ("aspnet_identity", "werkzeug")
-# A locked account of `passwd -l` and `usermod -L`, a Solaris one, one of Django, and shadow(5).
+# Flask-Bcrypt's strings are bcrypt's, and bcrypt is what they nearly always are.
+_UNMARKED = frozenset({"flask_bcrypt"})
+# Django and old Werkzeug both write `sha1$salt$…`. Django's salts have had 5, 12 and 22 characters,
+# Werkzeug's 8 and 16.
+_DJANGO_NOT_WERKZEUG = re.compile(r"(?:md5|sha1)\$(?:\w{5}|\w{12}|\w{22})\$[0-9a-f]+", re.ASCII)
 _UNSALTED = frozenset({"md5", "sha1", "sha256", "sha512"})
+# A locked account of `passwd -l` and `usermod -L`, a Solaris one, one of Django, and shadow(5).
 _DISABLED = ("!", "*LK*", "*NP*")
 
 
@@ -64,9 +70,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    name: str
     beginnings: tuple[str, ...]
     strict: bool
     match: Callable[[str], Match | None]
+
+    def excludes(self, hashed: str) -> bool:
+        return self.name == "werkzeug" and _DJANGO_NOT_WERKZEUG.fullmatch(hashed) is not None
 
 
 def is_disabled(hashed: str) -> bool:
@@ -75,7 +85,7 @@ def is_disabled(hashed: str) -> bool:
 
 
 def find_matches(hashed: str) -> list[Match]:
-    """Return the algorithms that *hashed* may be of, in the order of their names.
+    """Return the algorithms that *hashed* may be of: those with a name in passlib come first.
 
     A string that begins as those of an algorithm do is of that one, although bigcrypt and others
     take almost any letters. It is parsed and not computed; only Argon2 needs its extra for that.
@@ -86,17 +96,20 @@ def find_matches(hashed: str) -> list[Match]:
     loose: list[Match] = []
     with _quietly():
         for candidate in _candidates().get(hashed[:1], _candidates()[""]):
-            if hashed.startswith(candidate.beginnings):
+            if hashed.startswith(candidate.beginnings) and not candidate.excludes(hashed):
                 match = candidate.match(hashed)
                 if match is not None:
                     (strict if candidate.strict else loose).append(match)
-    return sorted(strict or loose, key=lambda match: match.label)
+    return strict or loose
 
 
 @functools.cache
 def _candidates() -> Mapping[str, list[_Candidate]]:
     """Return the candidates by the first character; "" stands for all other characters."""
-    everything = [*_candidates_of_formats(), *_candidates_of_passlib()]
+    everything = sorted(
+        [*_candidates_of_formats(), *_candidates_of_passlib()],
+        key=lambda candidate: (candidate.name not in _accepted(), candidate.name),
+    )
     first = {beginning[:1] for each in everything for beginning in each.beginnings}
     return {
         character: [
@@ -113,12 +126,14 @@ def _candidates() -> Mapping[str, list[_Candidate]]:
 
 def _candidates_of_formats() -> Iterator[_Candidate]:
     for name, build in FORMATS.items():
+        if name in _UNMARKED:
+            continue
         parser = _parser(name, build)
         beginnings = parser.prefixes
         if not beginnings or name in _STRICT:
             beginnings = ("{",) if name.startswith("ldap_") else ("",)
         match = functools.partial(_match_format, parser)
-        yield _Candidate(beginnings, name in _STRICT or "" not in beginnings, match)
+        yield _Candidate(name, beginnings, name in _STRICT or "" not in beginnings, match)
 
 
 def _parser(name: str, build: Any) -> Format:
@@ -133,7 +148,7 @@ def _candidates_of_passlib() -> Iterator[_Candidate]:
         if name not in FORMATS:
             beginnings = _BEGINNINGS.get(name) or tuple(_idents_of(handler))
             match = functools.partial(_match_passlib, name, handler)
-            yield _Candidate(beginnings or ("",), bool(beginnings), match)
+            yield _Candidate(name, beginnings or ("",), bool(beginnings), match)
 
 
 def _idents_of(handler: Any) -> Iterator[str]:

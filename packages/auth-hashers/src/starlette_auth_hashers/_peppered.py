@@ -50,14 +50,15 @@ class PepperedHasher(BaseHasher):
     def __init__(self, hasher: BaseHasher, peppers: Mapping[str, bytes], *, current: str) -> None:
         self._hasher = hasher
         self._keys = _Keys(peppers)
-        self._current = current
-        # An error reporter shows the variables of a constructor that raises.
-        del peppers
+        self._current = current if isinstance(current, str) and current in self._keys else ""
+        # An error reporter shows the variables of a constructor that raises: keys, or one in the
+        # place of an id.
+        del peppers, current
         if not isinstance(hasher, BaseHasher):
             raise TypeError(f"hasher must be a hasher, not {type(hasher).__name__}")
         if not hasher._can_make():
             raise ValueError(f"PepperedHasher needs a hasher that makes hashes, not {hasher!r}")
-        self._keys.check(current)
+        self._keys.check(self._current)
 
     def __repr__(self) -> str:
         """Show the hasher and the ids."""
@@ -119,7 +120,7 @@ class _Keys:
         self._keys = dict(keys) if isinstance(keys, Mapping) else None
 
     def __repr__(self) -> str:
-        return "{" + ", ".join(f"{id_!r}: ..." for id_ in self._keys or ()) + "}"
+        return "{" + ", ".join(f"{id_!r}: ..." for id_ in self._keys or () if _is_id(id_)) + "}"
 
     def __contains__(self, id_: str) -> bool:
         return id_ in (self._keys or ())
@@ -128,20 +129,28 @@ class _Keys:
         """Raise an error for keys that can't be."""
         if self._keys is None:
             raise TypeError("peppers must be a mapping of ids to keys")
+        wrong = [number for number, id_ in enumerate(self._keys, 1) if not _is_id(id_)]
+        if wrong:
+            # It is not repeated: it is a key where the two were swapped.
+            raise ValueError(
+                f"the id of pepper number {wrong[0]} must be a str of 1 to 32 letters, digits, "
+                "'.', '_' and '-'"
+            )
         for id_ in self._keys:
-            if not isinstance(id_, str) or not _ID.fullmatch(id_):
-                raise ValueError(
-                    "the id of a pepper must have 1 to 32 letters, digits, '.', '_' and '-', not "
-                    f"{id_!r}"
-                )
             if not isinstance(self._keys[id_], bytes):
                 raise TypeError(f"the pepper {id_!r} must be bytes")
             if len(self._keys[id_]) < _LEAST_KEY_SIZE:
                 raise ValueError(f"the pepper {id_!r} must have {_LEAST_KEY_SIZE} bytes or more")
         if current not in self:
-            raise ValueError(f"current must be the id of one of the peppers, not {current!r}")
+            raise ValueError(
+                f"current must be the id of one of the peppers: {', '.join(self._keys) or 'none'}"
+            )
 
     def apply(self, id_: str, secret: str) -> str:
         """Return the HMAC of a password, as text of 44 characters."""
         password = hmac.digest((self._keys or {})[id_], secret.encode(), "sha256")
         return base64.b64encode(password).decode()
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None

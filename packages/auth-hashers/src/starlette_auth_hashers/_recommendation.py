@@ -37,6 +37,10 @@ MINIMUM: Mapping[str, tuple[Mapping[str, int], ...]] = MappingProxyType(
 )
 # yescrypt is not scrypt, and OWASP does not name it.
 _KIND = re.compile(f"(?<!ye)(?:{'|'.join(MINIMUM)})")
+# What PepperedHasher and WrappedHasher put before a hash.
+_AROUND = re.compile(
+    r"\$pepper\$[A-Za-z0-9._-]{1,32}\$|\$wrapped\$(?P<inner>[a-z0-9_]{1,40})\$[A-Za-z0-9_-]*\$"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,6 +72,13 @@ def inspect(hashed: str) -> Finding:
     """
     if is_disabled(hashed):
         return NO_PASSWORD
+    around = _AROUND.match(hashed)
+    if around is not None:
+        within = inspect(hashed[around.end() :])
+        if within is UNKNOWN or within is NO_PASSWORD:
+            return UNKNOWN
+        name = f"over {around['inner']}" if around["inner"] else "with a pepper"
+        return Finding(f"{within.algorithm} {name}", within.settings, within.verdict)
     bare = hashed.strip()
     matches = find_matches(bare)
     if not matches:

@@ -1,6 +1,5 @@
 """Wraps the weak hashes of a file of CSV into another file, and goes on where it was killed."""
 
-import contextlib
 import csv
 import io
 import os
@@ -66,10 +65,15 @@ def wrap_file(
         Unreadable: If *source* is not such a file, *target* is the same or exists and is another
             one, or the file beside it is of another source.
     """
-    if os.path.realpath(source) == os.path.realpath(target) or (
-        target.exists() and source.samefile(target)
-    ):
-        raise Unreadable("--output must be another file than the source: nothing is done in place")
+    part = target.with_name(target.name + ".part")
+    for made in (target, part):
+        if os.path.realpath(source) == os.path.realpath(made) or (
+            made.exists() and source.samefile(made)
+        ):
+            raise Unreadable(
+                "--output must be another file than the source, with or without .part: nothing is "
+                "done in place"
+            )
     with _open(source, "r") as file:
         if file.buffer.peek(2)[:2] == b"\x1f\x8b":
             raise Unreadable("It is packed by gzip: unpack it first")
@@ -79,12 +83,11 @@ def wrap_file(
     with _open(source, "r") as file:
         rows = _read(file, separator)
         if target.exists():
-            done, _ = _compare(rows, target, separator, index, whole=True)
+            done, _ = _compare(rows, target, separator, index, hasher, whole=True)
             if next(rows, None) is None:
                 return Wrapped(done - 1, 0, done - 1)
             raise Unreadable("--output exists already, and is not the complete copy of the source")
-        part = target.with_name(target.name + ".part")
-        done, size = _compare(rows, part, separator, index) if part.exists() else (0, 0)
+        done, size = _compare(rows, part, separator, index, hasher) if part.exists() else (0, 0)
         counts = _append(rows, part, size, separator, index, done, hasher, advance)
     part.replace(target)
     return counts
@@ -141,14 +144,17 @@ def _append(  # noqa: PLR0917 - it is the rest of `wrap_file`
 
 
 def _wrap(hasher: WrappedHasher, hashed: str) -> str | None:
-    if hashed and hasher._identify_inner(hashed):
-        with contextlib.suppress(ValueError):  # it only looks like one
-            return hasher.wrap_sync(hashed)
-    return None
+    return hasher.wrap_sync(hashed) if hasher._can_wrap(hashed) else None
 
 
 def _compare(
-    rows: Iterator[_Row], copy: Path, separator: str, index: int, *, whole: bool = False
+    rows: Iterator[_Row],
+    copy: Path,
+    separator: str,
+    index: int,
+    hasher: WrappedHasher,
+    *,
+    whole: bool = False,
 ) -> tuple[int, int]:
     """Walk over the rows of *copy* and those that they were made of.
 
@@ -161,7 +167,7 @@ def _compare(
             if not whole and not made.text.endswith(("\n", "\r")):
                 break  # cut by the kill
             row = next(rows, None)
-            if row is None or _without(row.fields, index) != _without(made.fields, index):
+            if row is None or not _is_made_of(row, made, index, hasher, names=not count):
                 raise Unreadable(f"{copy.name} was not made of this source: remove it")
             count += 1
             size += len(made.text.encode("utf-8", "surrogateescape"))
@@ -188,6 +194,14 @@ def _replace(row: _Row, index: int, hashed: str, separator: str) -> str:
     fields = [*row.fields[:index], hashed, *row.fields[index + 1 :]]
     csv.writer(output, delimiter=separator, lineterminator=end).writerow(fields)
     return output.getvalue()
+
+
+def _is_made_of(row: _Row, made: _Row, index: int, hasher: WrappedHasher, *, names: bool) -> bool:
+    """Return whether a row of a copy is what becomes of *row*: a plain copy has weak hashes."""
+    if _without(row.fields, index) != _without(made.fields, index):
+        return False
+    old, new = ("".join(each.fields[index : index + 1]) for each in (row, made))
+    return new.startswith("$wrapped$") if not names and hasher._can_wrap(old) else new == old
 
 
 def _without(fields: list[str], index: int) -> list[str]:

@@ -88,7 +88,9 @@ class WrappedHasher(BaseHasher):
         if separated is None:
             raise ValueError(f"wrap takes a hash of {self._verifier.name}, and this is not one")
         config, digest = separated
-        encoded = base64.urlsafe_b64encode(config.encode()).decode().rstrip("=")
+        encoded = (
+            base64.urlsafe_b64encode(config.encode("utf-8", "surrogatepass")).decode().rstrip("=")
+        )
         outer = self._outer.make_sync(_condense(digest))
         return f"$wrapped${self._verifier.name}${encoded}${outer}"
 
@@ -96,9 +98,9 @@ class WrappedHasher(BaseHasher):
         """Do as `wrap_sync` does, in a worker thread."""
         return await _workers.run(lambda: self.wrap_sync(hashed))
 
-    def _identify_inner(self, hashed: str) -> bool:
-        """Return whether *hashed* looks like a weak hash that `wrap` takes."""
-        return not hashed.startswith("$wrapped$") and self._inner.identify(hashed)
+    def _can_wrap(self, hashed: str) -> bool:
+        """Return whether `wrap` takes *hashed*."""
+        return not hashed.startswith("$wrapped$") and self._separate(hashed) is not None
 
     def make_sync(self, secret: str) -> str:
         """Hash a password with the outer hasher; see `BaseHasher.make_sync`."""
@@ -207,5 +209,7 @@ def _condense(secret: str) -> str:
 
 def _decode(text: str) -> str | None:
     with contextlib.suppress(binascii.Error, ValueError):
-        return base64.urlsafe_b64decode(text + -len(text) % 4 * "=").decode()
+        return base64.urlsafe_b64decode(text + -len(text) % 4 * "=").decode(
+            "utf-8", "surrogatepass"
+        )
     return None

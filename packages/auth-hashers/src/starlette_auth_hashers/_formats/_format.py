@@ -46,6 +46,9 @@ __all__ = [
 NOTHING: Mapping[str, int] = MappingProxyType({})
 # hashlib takes no more.
 _MAX_ROUNDS = 2**31 - 1
+# Werkzeug takes any digest: 4,000,000 rounds of SHA-3 take some 5 seconds.
+_USUAL_DIGESTS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
+_MAX_ROUNDS_OF_OTHERS: Mapping[str, int] = MappingProxyType({"rounds": 4_000_000})
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 
 
@@ -194,7 +197,10 @@ class Format(Verifier):
             # yescrypt's costs are counted as scrypt's.
             kind = "scrypt" if "block_size" in parsed.costs else parsed.kind
             work = scrypt_work(parsed.costs) if "block_size" in parsed.costs else 0
-        limits = max_costs_of(kind) | self._max_costs
+        limits = max_costs_of(kind)
+        if kind.startswith("pbkdf2_") and kind.removeprefix("pbkdf2_") not in _USUAL_DIGESTS:
+            limits |= _MAX_ROUNDS_OF_OTHERS
+        limits |= self._max_costs
         costs = {**parsed.costs, "work": work}
         if isinstance(parsed, Computed) and kind.startswith("pbkdf2_"):
             # All rounds are computed for each block of the digest (RFC 8018 section 5.2).
