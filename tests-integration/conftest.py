@@ -28,9 +28,9 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/test.db"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgresql_url() -> Iterator[str]:
-    """Provide a database on the server that TEST_POSTGRESQL_URL names."""
+    """Provide a database of the module's own on the server that TEST_POSTGRESQL_URL names."""
     name = f"starlette_auth_{uuid.uuid4().hex}"
 
     async def execute(statement: str) -> None:
@@ -45,9 +45,9 @@ def postgresql_url() -> Iterator[str]:
     asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mysql_url() -> Iterator[str]:
-    """Provide a database on the server that TEST_MYSQL_URL names."""
+    """Provide a database of the module's own on the server that TEST_MYSQL_URL names."""
     name = f"starlette_auth_{uuid.uuid4().hex}"
 
     async def execute(statement: str) -> None:
