@@ -7,15 +7,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 APPS = Path(__file__).parent / "apps"
 
 # How long something may take before a test gives up. Nothing waits for it when all is well.
 PATIENCE = 60
+# How many connections may go to one process before the other one gets its first.
+_MANY = 200
 
 
 class Server:
@@ -127,3 +130,25 @@ def unavailable(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@contextmanager
+def client_of_each_process(server: Server, path: str) -> Iterator[list[httpx.Client]]:
+    """Provide two clients, each with a connection that is kept to one of two processes.
+
+    Args:
+        server: A server of two processes.
+        path: Answers with JSON that names the `process`.
+    """
+    found: dict[int, httpx.Client] = {}
+    with ExitStack() as clients:
+        # The kernel decides whose a connection is, and a kept one stays there.
+        for _ in range(_MANY):
+            client = clients.enter_context(
+                httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE)
+            )
+            found.setdefault(client.get(path).json()["process"], client)
+            if len(found) == 2:
+                break
+        assert len(found) == 2, server.output
+        yield list(found.values())

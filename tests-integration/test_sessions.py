@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from servers import PATIENCE, Server, serving
+from servers import PATIENCE, Server, client_of_each_process, serving
 from session_storages import STORAGES, Storage
 from sessions_app import create_app
 from starlette.applications import Starlette
@@ -30,8 +29,6 @@ NAME = "insecure-session"
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 DAY = timedelta(days=1)
-# How many connections may go to one process before the other one gets its first.
-MANY = 200
 
 
 @dataclass
@@ -267,18 +264,8 @@ def server(request: pytest.FixtureRequest, postgresql_url: str) -> Iterator[Serv
 @pytest.fixture
 def each(server: Server) -> Iterator[list[httpx.Client]]:
     """Provide two clients, each with a connection that is kept to one of the processes."""
-    found: dict[int, httpx.Client] = {}
-    with ExitStack() as clients:
-        # The kernel decides whose a connection is, and a kept one stays there.
-        for _ in range(MANY):
-            client = clients.enter_context(
-                httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE)
-            )
-            found.setdefault(client.get("/who").json()["process"], client)
-            if len(found) == 2:
-                break
-        assert len(found) == 2, server.output
-        yield list(found.values())
+    with client_of_each_process(server, "/who") as clients:
+        yield clients
 
 
 def log_in(client: httpx.Client) -> dict[str, str]:

@@ -2,16 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import httpx
 import pytest
 import store
-from servers import PATIENCE, Server, serving
+from servers import Server, client_of_each_process, serving
 from store import BOB, Store
-
-# How many connections may go to one process before the other one gets its first.
-MANY = 200
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +27,8 @@ def server(filled: tuple[Store, str], postgresql_url: str) -> Iterator[Server]:
 @pytest.fixture
 def each(server: Server) -> Iterator[list[httpx.Client]]:
     """Provide two clients, each with a connection that is kept to one of the processes."""
-    found: dict[int, httpx.Client] = {}
-    with ExitStack() as clients:
-        # The kernel decides whose a connection is, and a kept one stays there.
-        for _ in range(MANY):
-            client = clients.enter_context(
-                httpx.Client(base_url=server.url, trust_env=False, timeout=PATIENCE)
-            )
-            found.setdefault(client.get("/state").json()["process"], client)
-            if len(found) == 2:
-                break
-        assert len(found) == 2, server.output
-        yield list(found.values())
+    with client_of_each_process(server, "/state") as clients:
+        yield clients
 
 
 def test_revoked_token_stops_everywhere_at_once(
